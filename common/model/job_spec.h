@@ -11,20 +11,21 @@
 /*
  * A job spec, version 1: what zooparallel-job(5) describes, parsed and checked.
  *
- * A spec that job_spec_parse() has returned keeps every rule that can be judged from its text alone.
- * Whether its paths lie in a data root, and whether two jobs have one target, is for the caller.
+ * A spec that job_spec_parse() has returned keeps every rule that can be judged from its text
+ * alone. Whether its paths lie in a data root, and whether two jobs have one target, is for the
+ * caller.
  */
 
-#define JOB_SPEC_MAX_BYTES	    (1024 * 1024)
-#define JOB_SPEC_MAX_NAME_BYTES	    64
-#define JOB_SPEC_MAX_WORKERS	    1024
-#define JOB_SPEC_MAX_PRIORITY	    100 /* and its negative is the least */
-#define JOB_SPEC_MAX_PIPES	    64
-#define JOB_SPEC_MAX_FIELDNAMES	    65536
-#define JOB_SPEC_MAX_ROW_BYTES	    (64 * 1024 * 1024)
-#define JOB_SPEC_DEFAULT_ROW_BYTES  (1024 * 1024)
-#define JOB_SPEC_DEFAULT_MAX_RATIO  0.5
-#define JOB_SPEC_MAX_COUNT	    9007199254740991 /* 2^53 - 1: exact in every JSON reader */
+#define JOB_SPEC_MAX_BYTES	   (1024 * 1024)
+#define JOB_SPEC_MAX_NAME_BYTES	   64
+#define JOB_SPEC_MAX_WORKERS	   1024
+#define JOB_SPEC_MAX_PRIORITY	   100 /* and its negative is the least */
+#define JOB_SPEC_MAX_PIPES	   64
+#define JOB_SPEC_MAX_FIELDNAMES	   65536
+#define JOB_SPEC_MAX_ROW_BYTES	   (64 * 1024 * 1024)
+#define JOB_SPEC_DEFAULT_ROW_BYTES (1024 * 1024)
+#define JOB_SPEC_DEFAULT_MAX_RATIO 0.5
+#define JOB_SPEC_MAX_COUNT	   9007199254740991 /* 2^53 - 1: exact in every JSON reader */
 
 /* Where rows come from. */
 struct input_spec {
@@ -74,9 +75,9 @@ struct job_spec {
 };
 
 /*
- * Reads a spec from text[0..len); it need not end with NUL. The spec owns copies of all its strings.
- * Returns 0 and *ret_spec, which the caller frees; -EINVAL and *ret_error with the first error met;
- * or -ENOMEM.
+ * Reads a spec from text[0..len); it need not end with NUL. The spec owns copies of all its
+ * strings. Returns 0 and *ret_spec, which the caller frees; -EINVAL and *ret_error with the first
+ * error met; or -ENOMEM.
  */
 MUST_CHECK int job_spec_parse(const char *text, size_t len, struct job_spec **ret_spec,
 			      struct spec_error *ret_error);

@@ -16,11 +16,11 @@ enum {
 };
 
 struct spec_error {
-	char json_path[SPEC_ERROR_PATH_BYTES];		  /* "$.input.delimter"; "" if the text is not JSON */
-	unsigned line;					  /* from 1 */
-	unsigned column;				  /* from 1, in characters */
-	char message[SPEC_ERROR_MESSAGE_BYTES];		  /* "unknown key" */
-	char suggestion[SPEC_ERROR_SUGGESTION_BYTES];	  /* the word that was probably meant, or "" */
+	char json_path[SPEC_ERROR_PATH_BYTES];	/* "$.input.delimter"; "" if the text is not JSON */
+	unsigned line;				/* from 1 */
+	unsigned column;			/* from 1, in characters */
+	char message[SPEC_ERROR_MESSAGE_BYTES]; /* "unknown key" */
+	char suggestion[SPEC_ERROR_SUGGESTION_BYTES]; /* the word that was probably meant, or "" */
 };
 
 /*

@@ -30,7 +30,8 @@ struct config_users {
 };
 
 struct config {
-	struct config_list data_roots; /* absolute, normalised, at least one; so are all paths below */
+	struct config_list
+		data_roots; /* absolute, normalised, at least one; so are all paths below */
 	char *spool_dir;
 	char *state_dir;
 	char *run_dir;

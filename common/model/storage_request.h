@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <limits.h>
+#include <stdint.h>
+
+/*
+ * Requests to `zooparallel-worker storage`: every call that may block on a disk. One request is
+ * one packet on a SOCK_SEQPACKET pair, its descriptors beside it (SCM_RIGHTS, in the order named
+ * below); one reply packet answers it, in order. Names are single components unless said
+ * otherwise. Both ends are the same build, so the structs travel as they are in memory.
+ */
+
+enum storage_op {
+	/* fds: dir, memfd with the data. Writes `name` durably (atomic replace, mode). */
+	STORAGE_WRITE_FILE,
+	/* fds: from dir, to dir. Renames name -> to_name with `flags` of renameat2, syncs both. */
+	STORAGE_RENAME,
+	/* fds: dir. Removes `name`; a missing one is fine. */
+	STORAGE_UNLINK,
+	/* fds: dir. Removes the tree `name`; a missing one is fine. Does not follow links. */
+	STORAGE_REMOVE_TREE,
+	/* fds: dir. Creates directory `name` (mode; existing is fine), syncs dir. */
+	STORAGE_MKDIR,
+	/* fds: file. Truncates to `size`, then fsync: the attempt fails for good if this does. */
+	STORAGE_FINISH_FILE,
+	/* fds: dir. fsync. */
+	STORAGE_SYNC_DIR,
+	/* fds: file, to dir. Copies the first `size` lines of the file into to_name, durably. */
+	STORAGE_COPY_LINES,
+	/* fds: dir. Unlinks every entry that starts with `name` (a prefix) and ends in ".part". */
+	STORAGE_SWEEP_PARTS,
+	/*
+	 * fds: incoming dir, active dir, jobs dir. Claims the spec `name` for job `to_name` (an
+	 * ID): checks it (regular, one link, owner in uids, at most JOB_SPEC_MAX_BYTES, no writer),
+	 * copies it durably to jobs/ID/spec.json, renames it to active/ID.name. Reply: `uid` of
+	 * the owner and a status; -EAGAIN if a writer still has it open; -EPERM, -EMLINK, -EFBIG,
+	 * -ELOOP, -EINVAL (not regular) if it must not be taken.
+	 */
+	STORAGE_CLAIM,
+	STORAGE_N_OPS,
+};
+
+#define STORAGE_MAX_FDS	 4
+#define STORAGE_MAX_UIDS 64
+#define STORAGE_NAME_MAX (NAME_MAX + 1)
+
+struct storage_request {
+	uint32_t op; /* enum storage_op */
+	uint32_t n_fds;
+	uint32_t flags;
+	uint32_t mode;
+	uint64_t size;
+	uint64_t cookie; /* comes back in the reply */
+	uint32_t n_uids; /* STORAGE_CLAIM: owners that are allowed */
+	uint32_t uids[STORAGE_MAX_UIDS];
+	char name[STORAGE_NAME_MAX];
+	char to_name[STORAGE_NAME_MAX];
+};
+
+struct storage_reply {
+	uint64_t cookie;
+	int32_t status; /* 0 or -errno */
+	uint32_t uid;	/* STORAGE_CLAIM */
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/model/storage_request.h"
+#include "common/util/macro.h"
+#include "daemon/core/loop.h"
+
+/*
+ * The supervisor's side of `zooparallel-worker storage`: asks for one operation, is called back
+ * with its result. Requests of one storage are done in order, one after the other. If the process
+ * dies, every request under way is answered with -EIO (its effect is then unknown) and the next
+ * request starts a new process.
+ */
+struct storage;
+
+/* reply->status is 0 or -errno. Never called from inside storage_submit. */
+typedef void (*storage_done_fn)(void *userdata, const struct storage_reply *reply);
+
+/* program_fd: see child_find_program; not owned. The process starts with the first request. */
+int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage) MUST_CHECK;
+
+/* Ends the process; requests under way are dropped without a call back. NULL is fine. */
+struct storage *storage_free(struct storage *storage);
+
+/*
+ * Fills in the cookie and sends. fds (request->n_fds of them) are duplicated, the caller keeps
+ * its own. Returns 0 or -errno (nothing was sent, fn will not be called).
+ */
+int storage_submit(struct storage *storage, const struct storage_request *request, const int *fds,
+		   storage_done_fn fn, void *userdata) MUST_CHECK;
+
+/* Sets a request up: zeroed, op, names checked to fit. Returns 0 or -ENAMETOOLONG. */
+int storage_request_init(struct storage_request *ret_request, enum storage_op op, const char *name,
+			 const char *to_name) MUST_CHECK;
