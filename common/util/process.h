@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/util/macro.h"
+
+/* A pidfd (CLOEXEC) or -errno. */
+int process_pidfd_open(pid_t pid) MUST_CHECK;
+
+/*
+ * The functions below read /proc; pid 0 is the caller itself. -ESRCH: no such process (or it is
+ * gone, all but its entry); -EPROTO: the text is not as proc(5) says.
+ */
+
+/* Field 22 of /proc/PID/stat: clock ticks from boot to the start. With the pid it names a process.
+ */
+int process_start_ticks(pid_t pid, uint64_t *ret_ticks) MUST_CHECK;
+
+/* The resident set, from /proc/PID/statm. */
+int process_resident_bytes(pid_t pid, int64_t *ret_bytes) MUST_CHECK;
+
+/* The proportional set (shared pages divided by their users), from smaps_rollup; costs ~50 us. */
+int process_proportional_bytes(pid_t pid, int64_t *ret_bytes) MUST_CHECK;
+
+enum { PROCESS_BOOT_ID_SIZE = 37 };
+
+/* The kernel's name of this boot: 36 characters and a NUL. */
+int process_boot_id(char ret_id[static PROCESS_BOOT_ID_SIZE]) MUST_CHECK;
