@@ -125,7 +125,7 @@ def test_systemd_accepts_the_unit(tmp_path):
     if not units:
         pytest.skip("no units yet")
     # Verify looks for the program too: name the one that was built.
-    program = BUILD / "daemon" / "zooparalleld"
+    program = BUILD / "zooparalleld"
     complaints = []
     for unit in units:
         copy = tmp_path / Path(unit).name
