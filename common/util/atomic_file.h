@@ -8,7 +8,8 @@
 
 /*
  * Replaces (or makes) the file `name` in dirfd: readers, and whoever looks after a crash, find the
- * old file or the whole new one, and once 0 is returned it is the new one. `name` has no slash.
+ * old file or the whole new one, and once 0 is returned it is the new one. `name` has no slash;
+ * dirfd is a directory opened for reading (neither O_PATH nor AT_FDCWD: it is synced).
  * The mode is set as given, whatever the umask. On failure the old file is untouched and nothing
  * is left, with one exception: when only the last step fails (the directory's fsync), the new file
  * stands but may not outlive a power cut. Blocks on storage: not for the event loop.

@@ -15,7 +15,8 @@ enum log_level {
 };
 
 /*
- * Takes one message: no line end, UTF-8 if its parts were, cut at LOG_MESSAGE_SIZE - 1 bytes.
+ * Takes one message: a single line of UTF-8 (if its parts were), cut before LOG_MESSAGE_SIZE.
+ * Control characters were replaced by '?': a file's name can't forge a line or move a cursor.
  * `job` is a job's ID or NULL, `worker` a slot or -1.
  */
 typedef void (*log_sink_fn)(int level, const char *job, int worker, const char *message);
