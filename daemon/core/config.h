@@ -42,9 +42,9 @@ struct config {
 	uint64_t max_jobs;
 	uint64_t max_workers; /* the online processors where the file says 0; never 0 here */
 	uint64_t chunk_size_bytes;
-	uint64_t checkpoint_interval_ns;
-	uint64_t poll_interval_ns;
-	uint64_t retention_ns;
+	int64_t checkpoint_interval_ns;
+	int64_t poll_interval_ns;
+	int64_t retention_ns;
 	struct config_users allowed_users;
 };
 
