@@ -46,8 +46,9 @@ enum chunk_state {
 };
 
 enum chunk_flag {
-	CHUNK_FLAG_END_OF_LIMIT = 1 << 0,   /* `limit` rows have been read: the lane ends here */
-	CHUNK_FLAG_END_OF_REJECTS = 1 << 1, /* reject number max_rows + 1 is this chunk's last row */
+	CHUNK_FLAG_END_OF_LIMIT = 1 << 0, /* `limit` rows have been read: the lane ends here */
+	CHUNK_FLAG_END_OF_REJECTS = 1
+				    << 1, /* reject number max_rows + 1 is this chunk's last row */
 };
 
 /* The accept record. Offsets are bytes of the chunk's file; totals are of the lane. */
@@ -59,8 +60,8 @@ struct chunk_accept {
 	uint64_t success;
 	uint64_t error;
 	uint64_t filtered;
-	uint64_t rejects[REJECT_N_CODES]; /* by enum reject_code; sum = error */
-	uint64_t total_rows;		  /* of the lane, through this chunk */
+	uint64_t rejects[REJECT_MAX_CODES]; /* by enum reject_code; sum = error */
+	uint64_t total_rows;		    /* of the lane, through this chunk */
 	uint64_t total_error;
 	uint64_t out_offset; /* where its rows go in the output file */
 	uint64_t out_length;
@@ -75,7 +76,8 @@ struct chunk_accept {
 };
 
 struct chunk_record {
-	/* Bits 0-7 enum chunk_state, 8-31 slot of the holder, 32-63 generation: +1 at each FREE. */
+	/* Bits 0-7 enum chunk_state, 8-31 slot of the holder, 32-63 lap of the ring (k /
+	 * ring_size): what was read in one lap cannot be swapped in the next. */
 	_Atomic uint64_t claim;
 	/* Bit 0 ready, bit 1 quote parity, bits 2-63 newlines of the chunk's nominal bytes. */
 	_Atomic uint64_t scan;
@@ -113,9 +115,9 @@ struct chunk_table {
 	void *base;
 	size_t size_bytes;
 	struct chunk_table_header *header;
-	struct chunk_lane *lanes;	/* n_lanes */
-	struct chunk_slot *slots;	/* n_slots */
-	struct chunk_record *records;	/* n_lanes * ring_size */
+	struct chunk_lane *lanes;     /* n_lanes */
+	struct chunk_slot *slots;     /* n_slots */
+	struct chunk_record *records; /* n_lanes * ring_size */
 	/* Copies taken when it was mapped: later scribbling cannot move a bound. */
 	uint32_t n_lanes;
 	uint32_t n_slots;
@@ -175,6 +177,9 @@ void chunk_table_end_lane(struct chunk_table *table, uint32_t lane, uint64_t n_c
 bool chunk_table_report(const struct chunk_table *table, uint32_t slot, uint32_t *ret_reason,
 			char message[CHUNK_TABLE_MESSAGE_MAX]);
 
+/* Before a slot gets a new process. */
+void chunk_table_clear_report(struct chunk_table *table, uint32_t slot);
+
 /* --- worker ---------------------------------------------------------------------------------- */
 
 /* Lowest free chunk of the lane for `slot`. Returns 1 with *ret_chunk, 0: none free now. */
@@ -189,9 +194,26 @@ void chunk_table_give_back(struct chunk_table *table, uint32_t lane, uint64_t ch
 void chunk_table_publish_scan(struct chunk_record *record, bool quote_parity, uint64_t n_newlines);
 bool chunk_table_scan(const struct chunk_record *record, bool *ret_parity, uint64_t *ret_newlines);
 
+/* True with the record's numbers once it is ACCEPTED or WRITTEN. */
+bool chunk_table_accepted(const struct chunk_record *record, struct chunk_accept *ret_accept);
+
+/* True if an earlier chunk than `chunk` is free: a waiter then gives its own back. */
+bool chunk_table_has_free_before(const struct chunk_table *table, uint32_t lane, uint64_t chunk);
+
+/* Sleeps until the event may have happened, for timeout_ns at most. Wakes for no reason at times.
+ */
+enum chunk_event {
+	CHUNK_EVENT_SCAN,     /* the record's scan is published */
+	CHUNK_EVENT_ACCEPTED, /* it is accepted, or freed, or claimed by another */
+};
+void chunk_table_sleep(struct chunk_record *record, enum chunk_event event, int64_t timeout_ns);
+
+bool chunk_table_is_stopped(const struct chunk_table *table);
+
 /* Writes the numbers, then the state with release, then wakes the successor if it sleeps. */
 void chunk_table_accept(struct chunk_record *record, const struct chunk_accept *accept);
 void chunk_table_written(struct chunk_record *record);
 
 /* Leaves a report for the supervisor. The message is cut to fit. */
-void chunk_table_fail(struct chunk_table *table, uint32_t slot, uint32_t reason, const char *message);
+void chunk_table_fail(struct chunk_table *table, uint32_t slot, uint32_t reason,
+		      const char *message);

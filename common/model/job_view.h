@@ -29,7 +29,7 @@ struct worker_view {
 };
 
 struct pipe_view {
-	const char *input;  /* as the spec has them */
+	const char *input; /* as the spec has them */
 	const char *output;
 	const char *errors; /* NULL: kept in the job's state */
 	int64_t total_processed, success_count, error_count, filtered;
@@ -58,7 +58,7 @@ struct job_view {
 	double duration_seconds; /* of the run so far, or in all */
 	double queue_seconds;
 	int64_t submitted_at_ns, started_at_ns, finished_at_ns;
-	uint32_t n_workers;	   /* planned slots */
+	uint32_t n_workers; /* planned slots */
 	uint32_t n_workers_alive;
 	uint32_t n_worker_restarts;
 	size_t n_pipes;
@@ -95,12 +95,16 @@ struct totals_view {
 	double duration_sum;
 };
 
-#define JOB_DURATION_BOUNDS   { 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 10800, 43200, 86400 }
+#define JOB_DURATION_BOUNDS                                                                        \
+	{                                                                                          \
+		0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 10800, 43200, 86400                        \
+	}
 #define JOB_DURATION_N_BOUNDS 12
 
 /* Where the daemon's files are and how full they are; sampled outside of a scrape. */
 struct area_view {
-	const char *name;    /* "incoming", "active", "done", "failed", "invalid" or a directory's key */
+	const char
+		*name; /* "incoming", "active", "done", "failed", "invalid" or a directory's key */
 	int64_t n_files;     /* -1: not a spool area */
 	int64_t avail_bytes; /* -1: not asked */
 };

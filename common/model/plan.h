@@ -18,10 +18,10 @@
  * the chunks of a pipe are numbered through all of its files from 0. No chunk spans two files.
  */
 
-#define PLAN_MAX_BYTES	   (256u << 20)
-#define PLAN_MAX_FILES	   100000u
-#define PLAN_MAX_COLUMNS   100000u
-#define PLAN_NO_CHUNK	   UINT64_MAX
+#define PLAN_MAX_BYTES	 (256u << 20)
+#define PLAN_MAX_FILES	 100000u
+#define PLAN_MAX_COLUMNS 100000u
+#define PLAN_NO_CHUNK	 UINT64_MAX
 
 /* What must not change between start and commit (design §5 "Input identity"). */
 struct plan_identity {
@@ -37,7 +37,7 @@ struct plan_file {
 	struct plan_identity identity;
 	uint64_t data_offset; /* first byte after BOM, skipped rows and header */
 	uint64_t data_line;   /* physical line at data_offset, 1 = first of the file */
-	uint32_t *field_of;   /* output column c is this file's field field_of[c]; NULL: same order */
+	uint32_t *field_of; /* output column c is this file's field field_of[c]; NULL: same order */
 	uint64_t first_chunk; /* computed by plan_load: number of this file's first chunk */
 	uint64_t n_chunks;    /* computed by plan_load */
 };

@@ -6,7 +6,7 @@
  * and exit codes. A worker gets everything it may touch as a descriptor; it opens nothing by an
  * absolute path.
  *
- *   zooparallel-worker prepare CHUNK_SIZE N_ROOTS
+ *   zooparallel-worker prepare CHUNK_SIZE ROOT...     (the roots' paths, as configured)
  *   zooparallel-worker convert SLOT N_ROOTS
  *   zooparallel-worker storage
  *
@@ -16,13 +16,13 @@
 
 #define WORKER_ENV_SUPERVISOR "ZOOPARALLEL_SUPERVISOR"
 /* Optional, for tests and benchmarks: "portable" is the only scanner so far. */
-#define WORKER_ENV_SCANNER    "ZOOPARALLEL_SCANNER"
+#define WORKER_ENV_SCANNER "ZOOPARALLEL_SCANNER"
 
 /* prepare: reads the spec, writes the plan (common/model/plan.h). */
 enum prepare_fd {
-	PREPARE_FD_SPEC = 3, /* the pinned copy of the spec, read only */
-	PREPARE_FD_PLAN = 4, /* empty file, written and left for the supervisor to read */
-	PREPARE_FD_ROOTS = 5, /* N_ROOTS directories */
+	PREPARE_FD_SPEC = 3,  /* the pinned copy of the spec, read only */
+	PREPARE_FD_PLAN = 4,  /* empty file, written and left for the supervisor to read */
+	PREPARE_FD_ROOTS = 5, /* one directory for each ROOT */
 };
 
 /*
@@ -45,17 +45,7 @@ enum storage_fd {
 
 /* Everything else, and every signal, is a crash. */
 enum worker_exit {
-	WORKER_EXIT_OK = 0,	 /* nothing left to claim, or told to stop */
+	WORKER_EXIT_OK = 0,	  /* nothing left to claim, or told to stop */
 	WORKER_EXIT_REPORTED = 1, /* a permanent failure, named in its slot of the chunk table */
 	WORKER_EXIT_USAGE = 2,	  /* started with arguments or descriptors that make no sense */
-};
-
-/* Value of `phase` in the stats file. Only the first, second and fourth run the stall clock. */
-enum worker_phase {
-	WORKER_PHASE_STARTING = 0,
-	WORKER_PHASE_READING = 1,
-	WORKER_PHASE_CONVERTING = 2,
-	WORKER_PHASE_WAITING = 3,
-	WORKER_PHASE_WRITING = 4,
-	WORKER_PHASE_FINISHED = 5,
 };
