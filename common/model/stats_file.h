@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -164,7 +165,7 @@ static inline void stats_page_set_finished(struct stats_page *page, int has_erro
 enum stats_fault {
 	STATS_FAULT_NONE,
 	STATS_FAULT_MISSING,
-	STATS_FAULT_UNREADABLE,	 /* permission, I/O error */
+	STATS_FAULT_UNREADABLE,	 /* permission (even where root could), I/O error */
 	STATS_FAULT_NOT_REGULAR, /* symbolic link, FIFO, directory, ... */
 	STATS_FAULT_SIZE,	 /* empty, too short, too long */
 	STATS_FAULT_TRUNCATED,	 /* cut under the mapping */
@@ -195,6 +196,7 @@ struct stats_reader {
 	const struct stats_page *page;
 	dev_t device;
 	ino_t inode;
+	bool is_truncated;
 };
 
 /*
