@@ -421,28 +421,41 @@ void chunk_table_publish_scan(struct chunk_record *record, bool quote_parity, ui
 	}
 }
 
-bool chunk_table_scan(const struct chunk_record *record, bool *ret_parity, uint64_t *ret_newlines)
+static uint64_t claim_lap(uint64_t claim)
 {
-	uint64_t scan = atomic_load_explicit(&record->scan, memory_order_acquire);
+	return claim >> CLAIM_LAP_SHIFT;
+}
 
+int chunk_table_scan(const struct chunk_table *table, uint32_t lane, uint64_t k, bool *ret_parity,
+		     uint64_t *ret_newlines)
+{
+	const struct chunk_record *record = chunk_table_record(table, lane, k);
+	uint64_t scan = atomic_load(&record->scan);
+
+	/* In this order: a scan of the next lap is published only after the lap has changed. */
+	if (claim_lap(atomic_load(&record->claim)) != lap_of(table, k)) {
+		return -ESTALE;
+	}
 	if ((scan & SCAN_READY) == 0) {
-		return false;
+		return 0;
 	}
 	*ret_parity = (scan & SCAN_PARITY) != 0;
 	*ret_newlines = scan >> SCAN_NEWLINES_SHIFT;
-	return true;
+	return 1;
 }
 
-bool chunk_table_accepted(const struct chunk_record *record, struct chunk_accept *ret_accept)
+bool chunk_table_accepted(const struct chunk_table *table, uint32_t lane, uint64_t k,
+			  struct chunk_accept *ret_accept)
 {
+	const struct chunk_record *record = chunk_table_record(table, lane, k);
 	uint64_t claim = atomic_load_explicit(&record->claim, memory_order_acquire);
 
-	if (chunk_claim_state(claim) != CHUNK_ACCEPTED &&
-	    chunk_claim_state(claim) != CHUNK_WRITTEN) {
+	if (claim_lap(claim) != lap_of(table, k) || chunk_claim_state(claim) < CHUNK_ACCEPTED) {
 		return false;
 	}
 	*ret_accept = record->accept;
-	return true;
+	atomic_thread_fence(memory_order_acquire);
+	return claim_lap(atomic_load(&record->claim)) == lap_of(table, k);
 }
 
 static void set_state(struct chunk_record *record, enum chunk_state state)

@@ -192,10 +192,14 @@ bool chunk_table_lane_is_drained(const struct chunk_table *table, uint32_t lane)
 void chunk_table_give_back(struct chunk_table *table, uint32_t lane, uint64_t chunk);
 
 void chunk_table_publish_scan(struct chunk_record *record, bool quote_parity, uint64_t n_newlines);
-bool chunk_table_scan(const struct chunk_record *record, bool *ret_parity, uint64_t *ret_newlines);
 
-/* True with the record's numbers once it is ACCEPTED or WRITTEN. */
-bool chunk_table_accepted(const struct chunk_record *record, struct chunk_accept *ret_accept);
+/* 1 with the numbers; 0: not published yet; -ESTALE: chunk k is folded, its record recycled. */
+int chunk_table_scan(const struct chunk_table *table, uint32_t lane, uint64_t k, bool *ret_parity,
+		     uint64_t *ret_newlines);
+
+/* True with chunk k's numbers once it is ACCEPTED or WRITTEN, while its record stands for it. */
+bool chunk_table_accepted(const struct chunk_table *table, uint32_t lane, uint64_t k,
+			  struct chunk_accept *ret_accept);
 
 /* True if an earlier chunk than `chunk` is free: a waiter then gives its own back. */
 bool chunk_table_has_free_before(const struct chunk_table *table, uint32_t lane, uint64_t chunk);

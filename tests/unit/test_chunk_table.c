@@ -158,10 +158,35 @@ START_TEST(the_ring_never_runs_over_unfolded_records)
 		ck_assert(fold_next(&folded));
 		/* The predecessor of the first unfolded chunk stays readable. */
 		struct chunk_accept last;
-		ck_assert(chunk_table_accepted(chunk_table_record(&table, 0, folded - 1), &last));
+		ck_assert(chunk_table_accepted(&table, 0, folded - 1, &last));
 		ck_assert_uint_eq(last.start, folded - 1);
 	}
 	ck_assert_uint_eq(n_claimed, n_chunks);
+	drop_table();
+}
+END_TEST
+
+START_TEST(a_recycled_record_says_that_it_is)
+{
+	const uint64_t n_chunks = 2 * CHUNK_TABLE_RING_SIZE;
+	struct chunk_accept accept;
+	uint64_t folded = 0;
+	uint64_t n_newlines;
+	bool parity;
+	uint64_t k;
+
+	make_table(1, 1, &n_chunks);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+		chunk_table_publish_scan(chunk_table_record(&table, 0, k), true, 1);
+		write_chunk(k);
+	}
+	ck_assert(fold_next(&folded));
+	ck_assert(chunk_table_accepted(&table, 0, 0, &accept));
+	ck_assert(fold_next(&folded));
+	ck_assert(!chunk_table_accepted(&table, 0, 0, &accept));
+	ck_assert_int_eq(chunk_table_scan(&table, 0, 0, &parity, &n_newlines), -ESTALE);
+	ck_assert_int_eq(chunk_table_scan(&table, 0, 1, &parity, &n_newlines), 1);
 	drop_table();
 }
 END_TEST
@@ -212,9 +237,9 @@ START_TEST(scans_and_reports_arrive_as_they_were_given)
 
 	make_table(1, 1, (uint64_t[]){1});
 	struct chunk_record *record = chunk_table_record(&table, 0, 0);
-	ck_assert(!chunk_table_scan(record, &parity, &n_newlines));
+	ck_assert_int_eq(chunk_table_scan(&table, 0, 0, &parity, &n_newlines), 0);
 	chunk_table_publish_scan(record, true, 123456789012);
-	ck_assert(chunk_table_scan(record, &parity, &n_newlines));
+	ck_assert_int_eq(chunk_table_scan(&table, 0, 0, &parity, &n_newlines), 1);
 	ck_assert(parity);
 	ck_assert_uint_eq(n_newlines, 123456789012);
 
@@ -241,7 +266,7 @@ static void stress_wait_for_predecessor(uint64_t k, bool *ret_given_back)
 	struct chunk_accept before;
 
 	*ret_given_back = false;
-	while (k > 0 && !chunk_table_accepted(chunk_table_record(&table, 0, k - 1), &before)) {
+	while (k > 0 && !chunk_table_accepted(&table, 0, k - 1, &before)) {
 		if (chunk_table_has_free_before(&table, 0, k)) {
 			chunk_table_give_back(&table, 0, k);
 			*ret_given_back = true;
@@ -339,6 +364,7 @@ static Suite *suite(void)
 	tcase_add_test(c, a_chunk_given_back_is_the_next_one_claimed);
 	tcase_add_test(c, only_written_records_fold_and_only_in_order);
 	tcase_add_test(c, the_ring_never_runs_over_unfolded_records);
+	tcase_add_test(c, a_recycled_record_says_that_it_is);
 	tcase_add_test(c, a_dead_slot_loses_what_it_had_not_written);
 	tcase_add_test(c, a_lane_ends_where_the_supervisor_says);
 	tcase_add_test(c, scans_and_reports_arrive_as_they_were_given);
