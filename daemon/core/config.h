@@ -65,5 +65,11 @@ MUST_CHECK int config_load(const char *path, char *const *overrides, size_t n_ov
 struct config *config_free(struct config *config);
 void config_freep(struct config **config);
 
+/*
+ * For a reload: gives config the values of fresh for every key that may change while the daemon
+ * runs, and fresh the old ones. Which those are is said in zooparalleld.conf.
+ */
+void config_adopt(struct config *config, struct config *fresh);
+
 /* Whether a spec owned by uid may be run. */
 bool config_is_user_allowed(const struct config *config, uid_t uid);
