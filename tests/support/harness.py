@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -119,6 +120,7 @@ class Daemon:
         self.settings = {"data_roots": self.data, "spool_dir": self.spool, "state_dir": self.state,
                          "run_dir": self.run_dir, "listen": "127.0.0.1:0", "max_workers": 4, **settings}
         self.process = None
+        self.owner = None  # uid that the specs shall belong to, for a daemon of another user
         for folder in (self.data, self.spool, self.state, self.run_dir):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -268,6 +270,8 @@ class Daemon:
         text = spec if isinstance(spec, (str, bytes)) else json.dumps(spec)
         outside = self.tree / f"{name}.json"
         outside.write_bytes(text.encode() if isinstance(text, str) else text)
+        if self.owner is not None:
+            os.chown(outside, self.owner, self.owner)
         outside.rename(self.spool / "incoming" / f"{name}.json")
 
     def find(self, name):
@@ -302,12 +306,38 @@ class Daemon:
     def errors(self, job_id, **arguments):
         return self.get(f"/api/v1/jobs/{job_id}/errors", **arguments).json
 
+    @contextmanager
+    def stopped_workers(self, job_id):
+        """All converting workers of the only running job stand still inside, once all have started."""
+        def all_there():
+            assert self.job(job_id)["state"] not in FINAL, "too fast to be caught"
+            pids = self.worker_pids()
+            return pids if len(pids) >= self.job(job_id)["workers"] else None
+        pids = wait_until(all_there, "the workers")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield pids
+        finally:
+            for pid in self.worker_pids():
+                os.kill(pid, signal.SIGCONT)
+
     def invalid(self, name):
         """What the spool says of a refused spec."""
         def look():
             found = list((self.spool / "invalid").glob(f"*.{name}.json.error.json"))
             return json.loads(found[0].read_text()) if found else None
         return wait_until(look, f"{name} to be refused")
+
+
+SLOW = b"a,b\n" + b"1234567,abcdefg\n" * (1 << 19)
+
+
+def start_slow(start, **settings):
+    """A daemon with an input slow.csv that takes long enough to be caught: the chunks are tiny."""
+    daemon = start(**{"chunk_size": 64, **settings})
+    daemon.write("slow.csv", SLOW)
+    return daemon
 
 
 def spec_of(input_path, output_path, *, input=None, output=None, errors=None, **keys):

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "common/util/macro.h"
+
+enum { UNIT_TIMEOUT_SECONDS = 60 };
+
+/*
+ * The end of a unit test's file: UNIT_MAIN(first_test, second_test) runs the named tests, each in
+ * a process of its own (unless CK_FORK=no).
+ */
+#define UNIT_MAIN(...)                                                                             \
+	int main(void)                                                                             \
+	{                                                                                          \
+		const TTest *tests[] = {__VA_ARGS__};                                              \
+                                                                                                   \
+		return unit_run(__FILE__, tests, ARRAY_SIZE(tests));                               \
+	}
+
+static inline int unit_run(const char *name, const TTest *const *tests, size_t n_tests)
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create("unit");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_set_timeout(tcase, UNIT_TIMEOUT_SECONDS);
+	for (size_t i = 0; i < n_tests; i++) {
+		tcase_add_test(tcase, tests[i]);
+	}
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
