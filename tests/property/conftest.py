@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from harness import DAEMON, Daemon  # noqa: E402
+
+SEED = int(os.environ.get("ZP_SEED") or random.randrange(1 << 32))
+N_BATCHES = int(os.environ.get("ZP_PROPERTY_EXAMPLES") or 60)
+# Chunk size in bytes and workers; the first is the plain sequential reading. The sizes around a
+# row's length put borders into quotes, line ends and characters alike.
+SHAPES = [(1 << 19, 1), (1, 8), (1, 1), (2, 3), (7, 4), (61, 2), (4096, 5)]
+cases_run = 0
+
+
+def pytest_collection_modifyitems(items):
+    if not DAEMON.exists():
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=f"{DAEMON.name} is not built"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"seed {SEED} (ZP_SEED), {N_BATCHES} batches, {cases_run} inputs, "
+                                f"each in {len(SHAPES)} shapes")
+
+
+@pytest.fixture(scope="session")
+def daemons(tmp_path_factory):
+    """One living daemon for each shape: (workers, daemon)."""
+    started = []
+    try:
+        for chunk_size, workers in SHAPES:
+            tree = tmp_path_factory.mktemp(f"chunk{chunk_size}-")
+            started.append((workers, Daemon(tree, chunk_size=chunk_size, max_workers=8).start()))
+        yield started
+        for _, daemon in started:
+            daemon.stop()
+            daemon.check_clean()
+    finally:
+        for _, daemon in started:
+            daemon.destroy()
