@@ -7,7 +7,7 @@
  * absolute path.
  *
  *   zooparallel-worker prepare CHUNK_SIZE ROOT...     (the roots' paths, as configured)
- *   zooparallel-worker convert SLOT N_ROOTS
+ *   zooparallel-worker convert SLOT N_ROOTS NAME      (the job's name, for its error rows)
  *   zooparallel-worker storage
  *
  * In every mode it dies with its supervisor (PDEATHSIG, then a check of getppid against

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A pool's worker from exec to exit. It starts on "its" pipe, slot modulo the number of pipes, so
+ * that a job of several pipes runs them side by side, and helps with the others when that is
+ * drained.
+ *
+ * A lane may have chunks left and none free: all are claimed, or the supervisor has to fold before
+ * the ring goes on. The first case ends when the lane is drained, the second within a poll
+ * interval, so a short sleep is all the waiting it takes.
+ */
+
+#include "daemon/worker/convert_main.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/model/worker_protocol.h"
+#include "common/util/clock.h"
+#include "common/util/fd.h"
+#include "common/util/log.h"
+#include "common/util/num.h"
+#include "common/util/process.h"
+#include "daemon/worker/chunk_work.h"
+#include "daemon/worker/lane.h"
+#include "daemon/worker/pinned.h"
+
+#define IDLE_SLEEP_NS	   (1000 * 1000)
+#define READER_EXTRA_BYTES (64 * 1024)
+
+struct convert {
+	const char *job_name;
+	size_t n_roots;
+	struct job_spec *spec;
+	struct plan *plan;
+	struct worker worker;
+	struct lane *lanes; /* one for each pipe */
+};
+
+static int parse_args(struct convert *convert, int n_args, char *const *args)
+{
+	uint64_t slot;
+	uint64_t n_roots;
+
+	if (n_args != 3 || num_parse_u64(args[0], &slot) < 0 || slot >= CHUNK_TABLE_MAX_SLOTS ||
+	    num_parse_u64(args[1], &n_roots) < 0) {
+		log_error("convert: expected SLOT N_ROOTS NAME");
+		return -EINVAL;
+	}
+	convert->worker.slot = (uint32_t)slot;
+	convert->n_roots = n_roots;
+	convert->job_name = args[2];
+	return 0;
+}
+
+static int open_stats(struct worker *worker)
+{
+	uint64_t start_ticks = 0;
+	int r = stats_file_map(CONVERT_FD_STATS, &worker->page);
+
+	if (r < 0) {
+		return r;
+	}
+	r = process_start_ticks(0, &start_ticks);
+	stats_page_set_process(worker->page, getpid(), start_ticks);
+	return r;
+}
+
+static int open_lane(struct convert *convert, size_t index)
+{
+	struct lane *lane = &convert->lanes[index];
+	const struct plan_pipe *pipe = &convert->plan->pipes[index];
+	int first_root = CONVERT_FD_OUTPUTS + 2 * (int)convert->plan->n_pipes;
+
+	*lane = (struct lane){
+		.chain = {.table = &convert->worker.table,
+			  .lane = (uint32_t)index,
+			  .plan = convert->plan,
+			  .pipe = pipe},
+		.spec = &convert->spec->pipes[index],
+		.root_fd = first_root + (int)pipe->root,
+		.rows_fd = CONVERT_FD_OUTPUTS + 2 * (int)index,
+		.errors_fd = CONVERT_FD_OUTPUTS + 2 * (int)index + 1,
+		.input_fd = -1,
+	};
+	if (pipe->root >= convert->n_roots) {
+		return -EINVAL;
+	}
+	return convert_pipe_new(convert->job_name, lane->spec, pipe, &lane->pipe);
+}
+
+static int open_lanes(struct convert *convert)
+{
+	size_t n_pipes = convert->plan->n_pipes;
+
+	if (n_pipes != convert->spec->n_pipes || n_pipes != convert->worker.table.n_lanes ||
+	    convert->worker.slot >= convert->worker.table.n_slots) {
+		return -EINVAL;
+	}
+	convert->lanes = calloc(n_pipes, sizeof(*convert->lanes));
+	if (convert->lanes == NULL) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n_pipes; i++) {
+		convert->lanes[i].input_fd = -1;
+	}
+	for (size_t i = 0; i < n_pipes; i++) {
+		int r = open_lane(convert, i);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int open_all(struct convert *convert)
+{
+	struct worker *worker = &convert->worker;
+	int r;
+
+	if ((r = open_stats(worker)) < 0 ||
+	    (r = chunk_table_map(CONVERT_FD_TABLE, &worker->table)) < 0 ||
+	    (r = pinned_load_spec(CONVERT_FD_SPEC, &convert->spec)) < 0 ||
+	    (r = pinned_load_plan(CONVERT_FD_PLAN, &convert->plan)) < 0 ||
+	    (r = open_lanes(convert)) < 0 ||
+	    (r = converter_new(getenv(WORKER_ENV_SCANNER), &worker->converter)) < 0 ||
+	    (r = reader_init(&worker->reader, convert->plan->chunk_size + READER_EXTRA_BYTES)) <
+		    0) {
+		log_error("convert: cannot start: %s", strerror(-r));
+		return r;
+	}
+	chunk_work_init_sinks(worker);
+	return 0;
+}
+
+static void close_all(struct convert *convert)
+{
+	struct worker *worker = &convert->worker;
+
+	for (size_t i = 0; convert->lanes != NULL && i < convert->plan->n_pipes; i++) {
+		lane_deinit(&convert->lanes[i]);
+	}
+	free(convert->lanes);
+	for (size_t i = 0; i < ARRAY_SIZE(worker->sinks); i++) {
+		buf_deinit(&worker->sinks[i].rows);
+		buf_deinit(&worker->sinks[i].errors);
+	}
+	reader_deinit(&worker->reader);
+	converter_free(worker->converter);
+	plan_free(convert->plan);
+	job_spec_free(convert->spec);
+	chunk_table_unmap(&worker->table);
+	stats_file_unmap(worker->page);
+}
+
+static void sleep_idle(struct worker *worker)
+{
+	const struct timespec pause = {.tv_nsec = IDLE_SLEEP_NS};
+
+	stats_page_set_phase(worker->page, STATS_PHASE_WAITING, -1);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+/* Claims and does one chunk of the first lane that has one, from `home` on. 1: did; 0: none. */
+static int work_once(struct convert *convert, size_t home, bool *ret_is_drained)
+{
+	struct worker *worker = &convert->worker;
+	size_t n_lanes = convert->plan->n_pipes;
+
+	*ret_is_drained = true;
+	for (size_t i = 0; i < n_lanes; i++) {
+		struct lane *lane = &convert->lanes[(home + i) % n_lanes];
+		uint64_t chunk;
+
+		if (chunk_table_claim(&worker->table, lane->chain.lane, worker->slot, &chunk) ==
+		    0) {
+			*ret_is_drained &= chunk_table_lane_is_drained(&worker->table,
+								       lane->chain.lane);
+			continue;
+		}
+		int outcome = chunk_work(worker, lane, chunk);
+		if (outcome == CHUNK_OUTCOME_GIVE_BACK) {
+			chunk_table_give_back(&worker->table, lane->chain.lane, chunk);
+		} else if (outcome == CHUNK_OUTCOME_WRITTEN) {
+			stats_page_set_chunks_done(worker->page, ++worker->chunks_done);
+		}
+		*ret_is_drained = false;
+		return outcome < 0 ? -1 : 1;
+	}
+	return 0;
+}
+
+static int work_all(struct convert *convert)
+{
+	struct worker *worker = &convert->worker;
+	bool is_drained = false;
+
+	while (!chunk_table_is_stopped(&worker->table)) {
+		int r = work_once(convert, worker->slot, &is_drained);
+
+		if (r < 0) {
+			return -1;
+		}
+		if (r == 0 && is_drained) {
+			return 0;
+		}
+		if (r == 0) {
+			sleep_idle(worker);
+		}
+	}
+	return 0;
+}
+
+static enum worker_exit finish(struct convert *convert, int r)
+{
+	struct worker *worker = &convert->worker;
+
+	stats_page_set_phase(worker->page, STATS_PHASE_WAITING, -1);
+	stats_page_set_finished(worker->page, r < 0);
+	if (r == 0) {
+		return WORKER_EXIT_OK;
+	}
+	chunk_table_fail(&worker->table, worker->slot, (uint32_t)worker->failure.reason,
+			 worker->failure.message);
+	return WORKER_EXIT_REPORTED;
+}
+
+int convert_main(int n_args, char *const *args)
+{
+	struct convert convert = {0};
+	int code = WORKER_EXIT_USAGE;
+
+	if (parse_args(&convert, n_args, args) < 0) {
+		return WORKER_EXIT_USAGE;
+	}
+	if (open_all(&convert) == 0) {
+		code = finish(&convert, work_all(&convert));
+	}
+	close_all(&convert);
+	return code;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/model/chunk_table.h"
+#include "common/model/job_spec.h"
+#include "common/model/job_state.h"
+#include "common/model/plan.h"
+#include "common/model/stats_file.h"
+#include "common/util/macro.h"
+#include "daemon/pipe/convert.h"
+#include "daemon/pipe/reader.h"
+#include "daemon/worker/chain.h"
+
+/* Why this worker can't go on: what it reports before it exits with WORKER_EXIT_REPORTED. */
+struct failure {
+	enum job_reason reason; /* JOB_REASON_OK: none */
+	char message[CHUNK_TABLE_MESSAGE_MAX];
+};
+
+/* Sets it and returns -1, for `return failure_set(...)`. */
+int failure_set(struct failure *failure, enum job_reason reason, const char *format, ...)
+	PRINTF_FORMAT(3, 4);
+
+/* One pipe as one worker sees it: where its rows come from and where they go. */
+struct lane {
+	struct chain chain;
+	const struct pipe_spec *spec;
+	struct convert_pipe *pipe;
+	int root_fd;   /* data root of the inputs, borrowed */
+	int rows_fd;   /* temporary output file, inherited */
+	int errors_fd; /* the same for rejects */
+	int input_fd;  /* the input that is open now, or -1 */
+	size_t input_file;
+	unsigned n_wrong_guesses; /* running */
+};
+
+/* What all chunks of this worker share: the process's own state, no more than one of it. */
+struct worker {
+	uint32_t slot;
+	struct chunk_table table;
+	struct stats_page *page;
+	struct stats_progress progress; /* of this generation, redone rows included */
+	int64_t next_ram_at_ns;
+	int64_t chunks_done;
+	struct converter *converter;
+	struct reader reader;
+	struct convert_sink sinks[2]; /* the guess, and the other one where guesses go wrong */
+	struct failure failure;
+};
+
+/*
+ * Makes the reader read file `file` of the lane's plan; opens it if it is not the one that is
+ * open, and compares its identity with the plan's. Returns 0, or -1 with the worker's failure set.
+ */
+int lane_open_input(struct lane *lane, struct worker *worker, size_t file) MUST_CHECK;
+
+/* Writes to the lane's rows (or errors) at offset. Returns 0, or -1 with the failure set. */
+int lane_write(struct lane *lane, struct worker *worker, bool is_errors, const struct buf *bytes,
+	       uint64_t offset) MUST_CHECK;
+
+void lane_deinit(struct lane *lane);
