@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The lock is an flock on a file in the state directory: it goes with the process, however that
+ * ends, and a stale file means nothing. Its text, the pid, is for people only.
+ *
+ * Write access is tried by making a file, not asked for by mode bits: a read-only mount, a full
+ * or broken file system and a sandbox all answer the same question.
+ */
+
+#include "daemon/core/directories.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/util/fd.h"
+#include "daemon/core/config.h"
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+#define PRIVATE_MODE 0750
+#define SPOOL_MODE   0770
+
+static int fail(struct directories_error *error, const char *what, const char *path, int status,
+		const char *advice)
+{
+	snprintf(error->message, sizeof(error->message), "%s %s: %s; %s", what, path,
+		 strerror(-status), advice);
+	return status;
+}
+
+/* mkdir -p for the last components that are missing. */
+static int make_path(const char *path, mode_t mode)
+{
+	char copy[4096];
+
+	if (mkdir(path, mode) == 0 || errno == EEXIST) {
+		return 0;
+	}
+	if (errno != ENOENT || strlen(path) >= sizeof(copy)) {
+		return -errno;
+	}
+	memcpy(copy, path, strlen(path) + 1);
+	char *slash = strrchr(copy, '/');
+	if (slash == NULL || slash == copy) {
+		return -ENOENT;
+	}
+	*slash = '\0';
+	int r = make_path(copy, 0755);
+	if (r < 0) {
+		return r;
+	}
+	return mkdir(path, mode) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/* Can a file be made here? */
+static int try_write(int dir)
+{
+	int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+		return faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? 0 : -errno;
+	}
+	if (fd < 0) {
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+static int open_own(const char *key, const char *path, mode_t mode, int *ret_fd,
+		    struct directories_error *error)
+{
+	char what[64];
+	int r = make_path(path, mode);
+
+	snprintf(what, sizeof(what), "cannot use %s", key);
+	if (r < 0) {
+		return fail(error, what, path, r, "create it, or name another one");
+	}
+	*ret_fd = open(path, DIR_FLAGS);
+	if (*ret_fd < 0) {
+		return fail(error, what, path, -errno, "it must be a directory that we can read");
+	}
+	r = try_write(*ret_fd);
+	if (r < 0) {
+		return fail(error, what, path, r,
+			    "we must be able to write there (see ReadWritePaths= of the unit)");
+	}
+	return 0;
+}
+
+static int open_jobs(int parent, const char *parent_path, int *ret_fd,
+		     struct directories_error *error)
+{
+	if (mkdirat(parent, "jobs", PRIVATE_MODE) < 0 && errno != EEXIST) {
+		return fail(error, "cannot create jobs/ in", parent_path, -errno,
+			    "check its rights and free space");
+	}
+	*ret_fd = openat(parent, "jobs", DIR_FLAGS | O_NOFOLLOW);
+	if (*ret_fd < 0) {
+		return fail(error, "cannot open jobs/ in", parent_path, -errno, "check its rights");
+	}
+	return 0;
+}
+
+static int open_roots(const struct config *config, struct directories *dirs,
+		      struct directories_error *error)
+{
+	dirs->roots = calloc(config->data_roots.n_items, sizeof(*dirs->roots));
+	if (dirs->roots == NULL) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < config->data_roots.n_items; i++) {
+		const char *path = config->data_roots.items[i];
+		int fd = open(path, DIR_FLAGS);
+
+		if (fd < 0) {
+			return fail(error, "cannot use the data root", path, -errno,
+				    "create it, or correct data_roots");
+		}
+		dirs->roots[dirs->n_roots++] = fd;
+	}
+	return 0;
+}
+
+static int take_lock(struct directories *dirs, const char *state_path,
+		     struct directories_error *error)
+{
+	char pid[32];
+
+	dirs->lock = openat(dirs->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (dirs->lock < 0) {
+		return fail(error, "cannot open the lock file in", state_path, -errno,
+			    "check its rights");
+	}
+	if (flock(dirs->lock, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK) {
+			return fail(error, "cannot lock", state_path, -errno,
+				    "is it a local file system?");
+		}
+		ssize_t n = pread(dirs->lock, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? n : 0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		snprintf(error->message, sizeof(error->message),
+			 "another zooparalleld (pid %s) uses the state directory %s; stop it, or "
+			 "give this one a state_dir of its own",
+			 pid[0] != '\0' ? pid : "unknown", state_path);
+		return -EBUSY;
+	}
+	int len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(dirs->lock, 0) < 0 || pwrite(dirs->lock, pid, (size_t)len, 0) != len) {
+		return fail(error, "cannot write the lock file in", state_path, -errno,
+			    "check the free space");
+	}
+	return 0;
+}
+
+static int open_all(const struct config *config, struct directories *dirs,
+		    struct directories_error *error)
+{
+	int r;
+
+	if ((r = open_roots(config, dirs, error)) < 0 ||
+	    (r = open_own("state_dir", config->state_dir, PRIVATE_MODE, &dirs->state, error)) < 0 ||
+	    (r = take_lock(dirs, config->state_dir, error)) < 0 ||
+	    (r = open_own("spool_dir", config->spool_dir, SPOOL_MODE, &dirs->spool, error)) < 0 ||
+	    (r = open_own("run_dir", config->run_dir, PRIVATE_MODE, &dirs->run, error)) < 0 ||
+	    (r = open_jobs(dirs->state, config->state_dir, &dirs->jobs, error)) < 0 ||
+	    (r = open_jobs(dirs->run, config->run_dir, &dirs->run_jobs, error)) < 0) {
+		return r;
+	}
+	return 0;
+}
+
+int directories_open(const struct config *config, struct directories *ret_directories,
+		     struct directories_error *ret_error)
+{
+	struct directories dirs = {
+		.spool = -1, .state = -1, .jobs = -1, .run = -1, .run_jobs = -1, .lock = -1};
+	int r;
+
+	*ret_error = (struct directories_error){.message = "out of memory"};
+	r = open_all(config, &dirs, ret_error);
+	if (r < 0) {
+		directories_close(&dirs);
+		return r;
+	}
+	*ret_directories = dirs;
+	return 0;
+}
+
+void directories_close(struct directories *directories)
+{
+	for (size_t i = 0; i < directories->n_roots; i++) {
+		fd_close(directories->roots[i]);
+	}
+	free(directories->roots);
+	fd_close(directories->run_jobs);
+	fd_close(directories->run);
+	fd_close(directories->jobs);
+	fd_close(directories->spool);
+	fd_close(directories->lock);
+	fd_close(directories->state);
+	*directories = (struct directories){0};
+}
