@@ -7,7 +7,7 @@ import re
 
 MAX_FUNCTION_LINES = 80
 MAX_FILE_LINES = 600
-MAX_LINE_COLUMNS = 100
+MAX_LEVELS = 4
 
 # What each room may include of the house's own headers; main.c of the daemon wires the supervisor.
 ARROWS = {
@@ -117,6 +117,17 @@ def check_sizes(path, text):
     return complaints
 
 
+def check_nesting(path, text):
+    """Blocks inside a function, counted by braces, which every block has."""
+    complaints, depth = [], 0
+    for number, line in enumerate(without_comments(text).splitlines(), 1):
+        depth += line.count("{") - line.count("}")
+        # Only code: an initialiser's braces end on their own line or with a comma.
+        if depth > MAX_LEVELS + 1 and line.rstrip().endswith(") {"):
+            complaints.append(f"{number}: nested more than {MAX_LEVELS} levels")
+    return complaints
+
+
 def check_head(path, text):
     """The licence line first; in a C file also what the kind of file asks for."""
     first = text.split("\n", 2)
@@ -189,5 +200,5 @@ def check_top_level(names):
             if name not in TOP_LEVEL and not name.startswith(".") and not re.match(r"build(-|$)", name)]
 
 
-C_CHECKS = [check_arrows, check_homes, check_calls, check_sizes, check_head, check_design_comment,
+C_CHECKS = [check_arrows, check_homes, check_calls, check_sizes, check_nesting, check_head, check_design_comment,
             check_dead_code, check_typedefs]

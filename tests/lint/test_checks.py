@@ -23,6 +23,7 @@ BREACHES = [
     (checks.check_calls, "daemon/http/a.c", "\t_exit(1);\n"),
     (checks.check_sizes, "a.c", "int f(void)\n{\n" + LONG_BODY * 81 + "}\n"),
     (checks.check_sizes, "a.c", "\n" * 601),
+    (checks.check_nesting, "a.c", "int f(void)\n{\n" + "if (a) {\n" * 5 + "}\n" * 6),
     (checks.check_head, "a.c", "#include <stdio.h>\n"),
     (checks.check_head, "a.h", "/* SPDX-License-Identifier: MIT */\nint a;\n"),
     (checks.check_head, "run", "#!/bin/sh\necho\n"),

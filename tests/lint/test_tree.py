@@ -91,14 +91,21 @@ def test_clang_tidy_is_silent():
     said = run("run-clang-tidy", "-quiet", "-p", str(BUILD), "-j", JOBS, "-extra-arg=-Wno-unknown-warning-option",
                *sources)
     # A header's fault is told once for every source that includes it.
-    report(sorted(set(re.findall(r"^.*(?:error|warning): .*$", said, flags=re.M))) or said)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
+    report(sorted(set(re.findall(r"^.*(?:error|warning): .*$", plain, flags=re.M))) or plain)
 
 
-def test_cppcheck_is_silent(tmp_path):
+# It knows nothing of cleanup attributes (the analyzer and LeakSanitizer do), and asks for the
+# thread-safe twins of functions that a program of one thread may call.
+CPPCHECK_DEAF = ["resourceLeak", "memleak", "leakReturnValNotUsed", "readdirCalled", "getpwnamCalled", "getpwuidCalled",
+                 "missingIncludeSystem"]
+
+
+def test_cppcheck_is_silent():
     report(run(
         "cppcheck", "--quiet", "--std=c11", "--error-exitcode=1", "--inline-suppr", "-j", JOBS, "-I.",
-        "--enable=warning,portability", "-D_GNU_SOURCE", "--library=posix,gnu",
-        "--suppress=missingIncludeSystem", "--suppress=normalCheckLevelMaxBranches",
+        "--enable=warning", "-D_GNU_SOURCE", "--library=posix,gnu",
+        *[f"--suppress={name}" for name in CPPCHECK_DEAF],
         *[path for path in SOURCES if path.startswith(("common/", "daemon/"))]))
 
 
