@@ -175,6 +175,27 @@ static int read_file(const char *path, struct buf *ret_text)
 	return fd < 0 ? -errno : fd_read_all(fd, MAX_FILE_BYTES, ret_text);
 }
 
+/* libconfuse 3.3 counts a line with a comment three times: it gets spaces instead. */
+static void blank_comments(char *text)
+{
+	char quote = '\0';
+
+	for (char *at = text; *at; at++) {
+		if (quote && *at == '\\' && at[1]) {
+			at++;
+		} else if (quote) {
+			quote = *at == quote ? '\0' : quote;
+		} else if (*at == '"' || *at == '\'') {
+			quote = *at;
+		} else if (*at == '#') {
+			size_t n = strcspn(at, "\n");
+
+			memset(at, ' ', n);
+			at += n - 1;
+		}
+	}
+}
+
 static int load_file(const char *path, struct config *config, struct config_error *ret_error)
 {
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
@@ -187,7 +208,11 @@ static int load_file(const char *path, struct config *config, struct config_erro
 	if (text.len > 0 && memchr(text.data, '\0', text.len)) {
 		return config_fail(ret_error, "%s: not a text file", path);
 	}
-	return buf_terminated(&text) ? parse_text(path, text.data, config, ret_error) : -ENOMEM;
+	if (!buf_terminated(&text)) {
+		return -ENOMEM;
+	}
+	blank_comments(text.data);
+	return parse_text(path, text.data, config, ret_error);
 }
 
 static int fail_override(const char *override, const char *reason, struct config_error *ret_error)
@@ -246,6 +271,7 @@ int config_load(const char *path, char *const *overrides, size_t n_overrides,
 	CLEANUP(config_freep) struct config *config = calloc(1, sizeof(*config));
 	int r;
 
+	config_fail(ret_error, "out of memory"); /* unless a better reason is found */
 	if (!config) {
 		return -ENOMEM;
 	}

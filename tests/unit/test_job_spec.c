@@ -156,7 +156,7 @@ START_TEST(a_wrong_value_is_named_with_the_place_of_the_value)
 		"a.json:1:62: $.pipes[0].output.path: must be a string, not a number");
 	check_line("{\"version\":1,\"input\":{\"path\":\"a\",\"fieldnames\":[\"x\",\"y\",\"x\"]},"
 		   "\"output\":{\"path\":\"b\"}}",
-		   "a.json:1:57: $.input.fieldnames[2]: the same name as number 1");
+		   "a.json:1:56: $.input.fieldnames[2]: the same name as number 1");
 }
 END_TEST
 
