@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -14,7 +15,11 @@
 enum storage_op {
 	/* fds: dir, memfd with the data. Writes `name` durably (atomic replace, mode). */
 	STORAGE_WRITE_FILE,
-	/* fds: from dir, to dir. Renames name -> to_name with `flags` of renameat2, syncs both. */
+	/*
+	 * fds: from dir, to dir. Renames name -> to_name with `flags` of renameat2, syncs both.
+	 * With `size` an inode number: if name is gone and to_name is that inode, it was done
+	 * before.
+	 */
 	STORAGE_RENAME,
 	/* fds: dir. Removes `name`; a missing one is fine. */
 	STORAGE_UNLINK,
@@ -26,16 +31,27 @@ enum storage_op {
 	STORAGE_FINISH_FILE,
 	/* fds: dir. fsync. */
 	STORAGE_SYNC_DIR,
-	/* fds: file, to dir. Copies the first `size` lines of the file into to_name, durably. */
+	/*
+	 * fds: file (readable), to dir. Adds lines of the file's start to to_name until that has
+	 * `size` of them; durable.
+	 */
 	STORAGE_COPY_LINES,
 	/* fds: dir. Unlinks every entry that starts with `name` (a prefix) and ends in ".part". */
 	STORAGE_SWEEP_PARTS,
 	/*
-	 * fds: incoming dir, active dir, jobs dir. Claims the spec `name` for job `to_name` (an
-	 * ID): checks it (regular, one link, owner in uids, at most JOB_SPEC_MAX_BYTES, no writer),
-	 * copies it durably to jobs/ID/spec.json, renames it to active/ID.name. Reply: `uid` of
-	 * the owner and a status; -EAGAIN if a writer still has it open; -EPERM, -EMLINK, -EFBIG,
-	 * -ELOOP, -EINVAL (not regular) if it must not be taken.
+	 * fds: dir, memfd (optional). Counts the entries that do not begin with a dot, end in
+	 * `name` and do not end in `to_name` (each only if not ""). Reply: `count`. The names go
+	 * into the memfd, each with its NUL, oldest (by mtime) first, at most `size` of them.
+	 */
+	STORAGE_LIST,
+	/*
+	 * fds: incoming dir, active dir, jobs dir, empty memfd. Claims the spec `name` for job
+	 * `to_name` (an ID): checks it (regular, one link, owner in uids, at most `size` bytes, no
+	 * writer), copies it durably to jobs/ID/spec.json and into the memfd, renames it to
+	 * active/ID.name. Reply: `uid` of the owner and a status: -EAGAIN if a writer still has it
+	 * open; with `is_refused`, the file itself must not be taken: -EPERM (owner), -EMLINK,
+	 * -EFBIG, -ELOOP (symbolic link), -EINVAL (not regular), -EACCES (unreadable), -EILSEQ
+	 * (its name is not UTF-8). Any other failure is the spool's or the state's.
 	 */
 	STORAGE_CLAIM,
 	STORAGE_N_OPS,
@@ -60,6 +76,9 @@ struct storage_request {
 
 struct storage_reply {
 	uint64_t cookie;
-	int32_t status; /* 0 or -errno */
-	uint32_t uid;	/* STORAGE_CLAIM */
+	int32_t status;	 /* 0 or -errno */
+	uint32_t uid;	 /* STORAGE_CLAIM */
+	uint64_t count;	 /* STORAGE_LIST */
+	bool is_refused; /* STORAGE_CLAIM: status is about the spec, not about the system */
+	bool is_lost;	 /* the process died: whether the request was carried out is not known */
 };

@@ -29,6 +29,7 @@ typedef void (*loop_inotify_fn)(void *userdata, const struct inotify_event *even
 typedef void (*loop_defer_fn)(void *userdata);
 
 int loop_new(struct loop **ret_loop) MUST_CHECK;
+/* After all its sources are freed. NULL is fine; returns NULL. */
 struct loop *loop_free(struct loop *loop);
 
 /* Runs until loop_exit. Returns the code given there, or -errno. */
@@ -54,6 +55,12 @@ int loop_add_signal(struct loop *loop, int signal, loop_signal_fn fn, void *user
 /* Waits for the child by its pidfd and reaps it; fires once. */
 int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn fn, void *userdata,
 		   struct loop_source **ret_source) MUST_CHECK;
+
+/*
+ * Reaps the child whenever it ends and tells no one; the loop owns what it needs for that. On
+ * failure the child is not reaped.
+ */
+int loop_reap_child(struct loop *loop, pid_t pid) MUST_CHECK;
 
 int loop_add_inotify(struct loop *loop, int dir_fd, uint32_t mask, loop_inotify_fn fn,
 		     void *userdata, struct loop_source **ret_source) MUST_CHECK;

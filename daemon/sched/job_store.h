@@ -34,6 +34,7 @@ struct job_result {
 	int64_t input_bytes, output_bytes;
 	int64_t submitted_at_ns, started_at_ns, finished_at_ns;
 	int64_t peak_ram_bytes;
+	int64_t worker_exits_ok, worker_exits_error, worker_exits_signal, stats_files_invalid;
 	uint32_t n_workers, n_worker_restarts;
 	double commit_seconds; /* truncate, fsync, rename: design §12 shows it beside the wall */
 	size_t n_pipes;
@@ -67,6 +68,7 @@ struct commit_file {
 	char *temporary;  /* relative path of the .part file */
 	char *target;	  /* relative path */
 	uint64_t dev, inode, size_bytes;
+	bool is_errors, is_noreplace; /* as in struct commit_output */
 };
 struct commit_record {
 	struct job_result *result; /* what will be written once all renames are done */
@@ -82,7 +84,8 @@ struct stored_job {
 	char *id;
 	char *spec;	/* text; NULL if there is none */
 	size_t spec_len;
-	struct job_meta *meta;		/* NULL: was never fully claimed */
+	char *receipt;			/* its file in active/; NULL: not there */
+	struct job_meta *meta;		/* of meta.json, else made of the receipt, else NULL */
 	struct job_result *result;	/* NULL: has not ended */
 	struct commit_record *commit;	/* NULL: was not committing */
 };
@@ -94,8 +97,13 @@ typedef int (*stored_job_fn)(void *userdata, struct stored_job *job);
  * Loads every job directory in order of ID and hands it to fn, which takes over what it wants
  * (sets the pointer to NULL); the rest is freed. A broken file counts as missing and is logged by
  * the caller through fn (result NULL). Stops at fn's first negative return.
+ *
+ * A claim copies the spec first and then moves the user's file to active/, so a job without result,
+ * meta and receipt was never claimed (the spec still lies in incoming/): remove its directory, or
+ * it runs twice. A job with result and receipt ended, but its receipt has not moved on: move it.
  */
-int job_store_load(int jobs_dir_fd, stored_job_fn fn, void *userdata) MUST_CHECK;
+int job_store_load(int jobs_dir_fd, int active_dir_fd, stored_job_fn fn,
+		   void *userdata) MUST_CHECK;
 
 /* base.json: counters of results that are gone or folded, by name, and what they include. */
 struct counter_base {
