@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* One place that turns what can go wrong with a request into a sentence and an exit code. */
+#include "daemon/ctl/client.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/util/buf.h"
+#include "daemon/ctl/term.h"
+
+void client_json_decrefp(json_t **document)
+{
+	json_decref(*document);
+}
+
+static int complain_errno(const struct ctl *ctl, int error)
+{
+	if (error == -ECONNREFUSED) {
+		term_error("no daemon answers on %s; start zooparalleld, name its socket with "
+			   "--socket, or use `zooparallel run`",
+			   ctl->socket_path);
+		return CTL_EXIT_UNREACHABLE;
+	}
+	if (error == -ETIMEDOUT) {
+		term_error("the daemon on %s does not answer", ctl->socket_path);
+		return CTL_EXIT_UNREACHABLE;
+	}
+	if (error == -EINVAL) {
+		term_error("\"%s\" is no path of a socket", ctl->socket_path);
+		return CTL_EXIT_USAGE;
+	}
+	term_error("talking to %s: %s", ctl->socket_path, strerror(-error));
+	return CTL_EXIT_FAILED;
+}
+
+int client_open(const struct ctl *ctl, struct api **ret_api)
+{
+	int r = api_open(ctl->socket_path, ret_api);
+
+	return r < 0 ? complain_errno(ctl, r) : CTL_EXIT_COMPLETED;
+}
+
+/* Takes the document out of the reply, or complains with `subject` in front. */
+static int take_document(struct api_reply *reply, const char *subject, json_t **ret_document)
+{
+	char problem[1024];
+
+	if (reply->status >= 200 && reply->status < 300 && reply->body) {
+		*ret_document = TAKE_PTR(reply->body);
+		return CTL_EXIT_COMPLETED;
+	}
+	if (reply->status >= 200 && reply->status < 300) {
+		term_error("%s: the daemon's answer is no JSON", subject);
+		return CTL_EXIT_FAILED;
+	}
+	api_problem_text(reply, problem, sizeof(problem));
+	term_error("%s: %s", subject, problem);
+	return reply->status == 400 || reply->status == 422 ? CTL_EXIT_USAGE : CTL_EXIT_FAILED;
+}
+
+static int get(const struct ctl *ctl, struct api *api, const char *target, int64_t timeout_ns,
+	       const char *subject, json_t **ret_document)
+{
+	CLEANUP(api_reply_deinit) struct api_reply reply = {0};
+	int r = api_get(api, target, timeout_ns, &reply);
+
+	return r < 0 ? complain_errno(ctl, r) : take_document(&reply, subject, ret_document);
+}
+
+int client_get(const struct ctl *ctl, struct api *api, const char *target, int64_t timeout_ns,
+	       json_t **ret_document)
+{
+	return get(ctl, api, target, timeout_ns, ctl->command->name, ret_document);
+}
+
+/* The target of one job's route; empty (with a complaint) on failure. */
+static int job_target(struct buf *ret_target, const char *id, const char *suffix)
+{
+	CLEANUP(free_p) char *escaped = api_escape(id);
+
+	if (!escaped || !id[0]) {
+		term_error("%s", escaped ? "an ID is empty" : "no memory");
+		return escaped ? CTL_EXIT_USAGE : CTL_EXIT_FAILED;
+	}
+	buf_printf(ret_target, "/api/v1/jobs/%s%s", escaped, suffix);
+	return buf_terminated(ret_target) ? CTL_EXIT_COMPLETED : CTL_EXIT_FAILED;
+}
+
+int client_get_job(const struct ctl *ctl, struct api *api, const char *id, const char *suffix,
+		   json_t **ret_document)
+{
+	CLEANUP(buf_deinit) struct buf target = BUF_INIT;
+	int code = job_target(&target, id, suffix);
+
+	return code ? code : get(ctl, api, target.data, CLIENT_TIMEOUT_NS, id, ret_document);
+}
+
+int client_cancel(const struct ctl *ctl, struct api *api, const char *id, json_t **ret_document)
+{
+	CLEANUP(buf_deinit) struct buf target = BUF_INIT;
+	CLEANUP(api_reply_deinit) struct api_reply reply = {0};
+	int code = job_target(&target, id, "/cancel");
+	int r;
+
+	if (code) {
+		return code;
+	}
+	r = api_post(api, target.data, NULL, 0, &reply);
+	return r < 0 ? complain_errno(ctl, r) : take_document(&reply, id, ret_document);
+}
+
+int client_submit(const struct ctl *ctl, struct api *api, const struct spec_file *spec,
+		  json_t **ret_document)
+{
+	CLEANUP(api_reply_deinit) struct api_reply reply = {0};
+	CLEANUP(buf_deinit) struct buf target = BUF_INIT;
+	CLEANUP(free_p) char *name = api_escape(spec_file_base_name(spec));
+	int r;
+
+	buf_printf(&target, "/api/v1/jobs?name=%s", name ? name : "");
+	if (!name || !buf_terminated(&target)) {
+		term_error("no memory");
+		return CTL_EXIT_FAILED;
+	}
+	r = api_post(api, target.data, spec->text, spec->len, &reply);
+	return r < 0 ? complain_errno(ctl, r) : take_document(&reply, spec->path, ret_document);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of commands: the overview, the help and the dispatch all come from it. */
+#include "common/util/macro.h"
+#include "daemon/ctl/ctl.h"
+
+const struct command command_table[] = {
+	{
+		.name = "run",
+		.usage = "SPEC [OPTION...]",
+		.summary = "Run one job spec here and now, with a daemon of its own, and watch it",
+		.help = "  --data-root DIR  where relative paths begin (the current folder)\n"
+			"  --set KEY=VALUE  a setting of the daemon; may be given again\n"
+			"  --strict         exit 3 if rows were rejected\n"
+			"  --timeout TIME   stop after this time (30s, 5m) and exit 6\n"
+			"  --quiet          no progress, no summary\n",
+		.run = cmd_run,
+	},
+	{
+		.name = "submit",
+		.usage = "SPEC... [OPTION...]",
+		.summary = "Hand job specs to the daemon and print their IDs",
+		.help = "  --wait           wait until they have ended, as `wait` does\n"
+			"  --strict         with --wait: exit 3 if rows were rejected\n"
+			"  --timeout TIME   with --wait: give up waiting after this time\n",
+		.run = cmd_submit,
+	},
+	{
+		.name = "validate",
+		.usage = "SPEC...",
+		.summary = "Check job specs; needs no daemon",
+		.help = "",
+		.run = cmd_validate,
+	},
+	{
+		.name = "ls",
+		.usage = "[OPTION...]",
+		.summary = "List jobs, the newest first",
+		.help = "  --state STATE    pending, running, completed, failed or aborted\n"
+			"  --name NAME      jobs of this name\n"
+			"  --limit N        at most N jobs\n",
+		.run = cmd_ls,
+	},
+	{
+		.name = "show",
+		.usage = "ID",
+		.summary = "Show everything about one job",
+		.help = "",
+		.run = cmd_show,
+	},
+	{
+		.name = "wait",
+		.usage = "ID... [OPTION...]",
+		.summary = "Wait until jobs have ended; the exit status says how",
+		.help = "  --timeout TIME   give up after this time (30s, 5m) and exit 6\n"
+			"  --strict         exit 3 if rows were rejected\n",
+		.run = cmd_wait,
+	},
+	{
+		.name = "cancel",
+		.usage = "ID...",
+		.summary = "Abort jobs; their outputs are not published",
+		.help = "",
+		.run = cmd_cancel,
+	},
+	{
+		.name = "rejects",
+		.usage = "ID [OPTION...]",
+		.summary = "Show a job's first rejected rows",
+		.help = "  --limit N        at most N rows\n",
+		.run = cmd_rejects,
+	},
+	{
+		.name = "stats",
+		.usage = "FILE",
+		.summary = "Read one worker's stats file; needs no daemon",
+		.help = "",
+		.run = cmd_stats,
+	},
+};
+
+const size_t command_table_len = ARRAY_SIZE(command_table);

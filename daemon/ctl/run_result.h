@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <jansson.h>
+
+#include "common/util/buf.h"
+#include "common/util/macro.h"
+#include "daemon/ctl/run_tree.h"
+
+/* What a private daemon has left behind in its tree, read once it has ended. */
+
+/*
+ * The result of the one job, and an array of its first error rows. 0; -ENOENT if no job has ended
+ * there; -EPROTO if the result can't be read as one; -errno. Both are the caller's.
+ */
+int run_result_load(const struct run_tree *tree, json_t **ret_result,
+		    json_t **ret_rejects) MUST_CHECK;
+
+/* Why the spool refused the spec: an object with "message". -ENOENT if it did not. */
+int run_result_load_refusal(const struct run_tree *tree, json_t **ret_refusal) MUST_CHECK;
+
+/* The log's warnings and errors (their number is bounded), or its last lines; cleaned for people.
+ */
+void run_result_add_warnings(const struct run_tree *tree, struct buf *out);
+void run_result_add_last_lines(const struct run_tree *tree, struct buf *out);
