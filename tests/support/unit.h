@@ -10,17 +10,20 @@ enum { UNIT_TIMEOUT_SECONDS = 60 };
 
 /*
  * The end of a unit test's file: UNIT_MAIN(first_test, second_test) runs the named tests, each in
- * a process of its own (unless CK_FORK=no).
+ * a process of its own (unless CK_FORK=no); UNIT_MAIN_WITH(setup, teardown, ...) each between the
+ * two.
  */
-#define UNIT_MAIN(...)                                                                             \
+#define UNIT_MAIN(...) UNIT_MAIN_WITH(NULL, NULL, __VA_ARGS__)
+#define UNIT_MAIN_WITH(setup, teardown, ...)                                                       \
 	int main(void)                                                                             \
 	{                                                                                          \
 		const TTest *tests[] = {__VA_ARGS__};                                              \
                                                                                                    \
-		return unit_run(__FILE__, tests, ARRAY_SIZE(tests));                               \
+		return unit_run(__FILE__, tests, ARRAY_SIZE(tests), setup, teardown);              \
 	}
 
-static inline int unit_run(const char *name, const TTest *const *tests, size_t n_tests)
+static inline int unit_run(const char *name, const TTest *const *tests, size_t n_tests, SFun setup,
+			   SFun teardown)
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create("unit");
@@ -28,6 +31,7 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t n
 	int n_failed;
 
 	tcase_set_timeout(tcase, UNIT_TIMEOUT_SECONDS);
+	tcase_add_checked_fixture(tcase, setup, teardown);
 	for (size_t i = 0; i < n_tests; i++) {
 		tcase_add_test(tcase, tests[i]);
 	}
