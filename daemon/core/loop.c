@@ -28,6 +28,8 @@
 struct loop {
 	sd_event *event;
 	struct loop_source *reapers; /* of loop_reap_child */
+	bool is_exiting;
+	int exit_code;
 };
 
 struct loop_source {
@@ -78,13 +80,21 @@ struct loop *loop_free(struct loop *loop)
 
 int loop_run(struct loop *loop)
 {
-	return sd_event_loop(loop->event);
+	/* Not sd_event_loop(), after which an event loop is finished for good. */
+	while (!loop->is_exiting) {
+		int r = sd_event_run(loop->event, UINT64_MAX);
+		if (r < 0) {
+			return r;
+		}
+	}
+	loop->is_exiting = false;
+	return loop->exit_code;
 }
 
 void loop_exit(struct loop *loop, int code)
 {
-	/* Fails only in a loop that has ended already. */
-	(void)sd_event_exit(loop->event, code);
+	loop->is_exiting = true;
+	loop->exit_code = code;
 }
 
 int64_t loop_last_wakeup_ns(const struct loop *loop)

@@ -32,7 +32,7 @@ int loop_new(struct loop **ret_loop) MUST_CHECK;
 /* After all its sources are freed. NULL is fine; returns NULL. */
 struct loop *loop_free(struct loop *loop);
 
-/* Runs until loop_exit. Returns the code given there, or -errno. */
+/* Runs until loop_exit. Returns the code given there, or -errno. May be run again. */
 int loop_run(struct loop *loop) MUST_CHECK;
 void loop_exit(struct loop *loop, int code);
 

@@ -20,6 +20,7 @@
 #include "common/util/str.h"
 #include "daemon/core/child.h"
 #include "daemon/core/loop.h"
+#include "tests/support/unit.h"
 
 #define MS CLOCK_NS_PER_MS
 
@@ -483,38 +484,26 @@ START_TEST(a_child_dies_with_its_supervisor)
 }
 END_TEST
 
-static Suite *loop_suite(void)
-{
-	Suite *suite = suite_create("loop");
-	TCase *tcase = tcase_create("loop");
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 30);
-	tcase_add_test(tcase, a_timer_fires_once_and_not_before_its_time);
-	tcase_add_test(tcase, a_disarmed_timer_does_not_fire);
-	tcase_add_test(tcase, a_timer_may_be_armed_in_its_own_callback);
-	tcase_add_test(tcase, a_source_may_be_freed_in_its_own_callback);
-	tcase_add_test(tcase, an_always_ready_source_does_not_starve_a_timer);
-	tcase_add_test(tcase, a_signal_arrives_as_an_event);
-	tcase_add_test(tcase, a_child_is_reaped_and_told_with_its_code);
-	tcase_add_test(tcase, the_loop_reaps_children_that_no_one_waits_for);
-	tcase_add_test(tcase, a_directory_is_watched_by_its_descriptor);
-	tcase_add_test(tcase, a_deferred_call_happens_in_the_loop);
-	tcase_add_test(tcase, fds_are_placed_from_3_on_in_the_order_given);
-	tcase_add_test(tcase, a_child_starts_with_clean_signals_and_environment);
-	tcase_add_test(tcase, a_program_that_cannot_be_run_is_told_at_once);
-	tcase_add_test(tcase, a_child_dies_with_its_supervisor);
-	suite_add_tcase(suite, tcase);
-	return suite;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
 		return child_main(argc, argv);
 	}
-	SRunner *runner = srunner_create(loop_suite());
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	const TTest *tests[] = {
+		a_timer_fires_once_and_not_before_its_time,
+		a_disarmed_timer_does_not_fire,
+		a_timer_may_be_armed_in_its_own_callback,
+		a_source_may_be_freed_in_its_own_callback,
+		an_always_ready_source_does_not_starve_a_timer,
+		a_signal_arrives_as_an_event,
+		a_child_is_reaped_and_told_with_its_code,
+		the_loop_reaps_children_that_no_one_waits_for,
+		a_directory_is_watched_by_its_descriptor,
+		a_deferred_call_happens_in_the_loop,
+		fds_are_placed_from_3_on_in_the_order_given,
+		a_child_starts_with_clean_signals_and_environment,
+		a_program_that_cannot_be_run_is_told_at_once,
+		a_child_dies_with_its_supervisor,
+	};
+	return unit_run("loop", tests, ARRAY_SIZE(tests), setup, teardown);
 }
