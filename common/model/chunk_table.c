@@ -74,7 +74,7 @@ struct chunk_record *chunk_table_record(const struct chunk_table *table, uint32_
 /* The low half of a 64-bit word, which is what futex(2) can sleep on (little endian). */
 static const _Atomic uint32_t *low_half(const _Atomic uint64_t *word)
 {
-	return (const _Atomic uint32_t *)(const void *)word;
+	return (const _Atomic uint32_t *)word;
 }
 
 static void wake_claim(struct chunk_record *record)
