@@ -52,7 +52,7 @@ def test_a_broken_stats_file_breaks_nothing_else(start, kind):
             assert [worker["slot"] for worker in workers] == [0, 1]
         if kind in ("truncated_under_the_mapping", "random_bytes"):
             invalid = wait_until(lambda: daemon.get(f"/api/v1/jobs/{job_id}/workers").json["workers"], "the workers")
-            assert invalid[1]["stats_valid"] is False, invalid
+            assert invalid[1]["is_stats_valid"] is False, invalid
             assert daemon.metric("zooparallel_stats_files_invalid_total") >= 1
     check_right(daemon, daemon.wait_job(job_id))
 

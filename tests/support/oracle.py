@@ -107,8 +107,6 @@ def scan_row(data, start, dialect, bad_utf8=frozenset()):
         byte = data[at]
         if byte == 0:
             note("nul_byte")
-        if at in bad_utf8:
-            note("invalid_utf8")
         if state == "quoted":
             if byte == quote:
                 state = "quote in quoted"
@@ -135,6 +133,8 @@ def scan_row(data, start, dialect, bad_utf8=frozenset()):
                 note("bare_cr")
             value.append(byte)
             state = "unquoted"
+        if at in bad_utf8:
+            note("invalid_utf8")  # of two faults at one byte the dialect's comes first
         at += 1
     fields.append(bytes(value))
     code, field_index = fault or (None, None)
@@ -199,19 +199,26 @@ def rows_of(data, at, dialect, n_columns):
         yield row
 
 
+def text_end(raw):
+    """Where the text of a rejected row is cut: before the character that would be split."""
+    end = min(len(raw), ROW_SHOWN_BYTES)
+    while end < len(raw) and ROW_SHOWN_BYTES - end < 3 and raw[end] & 0xc0 == 0x80:
+        end -= 1
+    return end
+
+
 def reject_of(job, path, data, row, columns):
     """The error row, without its message: that is prose."""
     raw = data[row.offset:row.end]
-    is_cut = len(raw) > ROW_SHOWN_BYTES
-    shown = raw[:ROW_SHOWN_BYTES]
+    shown, text = raw[:ROW_SHOWN_BYTES], raw[:text_end(raw)]
     name = columns[row.field] if row.field is not None and row.field < len(columns) else None
     reject = {"job": job, "input": path, "line": data.count(b"\n", 0, row.offset) + 1,
               "offset": row.offset, "stage": "parse", "code": row.code, "field": name}
-    if is_utf8(raw):
-        reject["row"] = shown.decode("utf-8", errors="ignore")
+    if is_utf8(text):
+        reject["row"] = text.decode()
     else:
         reject["row_base64"] = base64.b64encode(shown).decode()
-    if is_cut:
+    if len(raw) > ROW_SHOWN_BYTES:
         reject["row_truncated"] = True
     return reject
 
