@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/model/job_view.h"
+#include "daemon/spool/spool.h"
+
+/*
+ * Files and free space per area, for the metrics. Free space is sampled, not asked at each scrape:
+ * a scrape must not hang on a file system that does.
+ */
+
+struct areas_place {
+	const char *name; /* "state" */
+	int dir_fd;	  /* borrowed */
+};
+
+enum { AREAS_MAX_PLACES = 4, AREAS_MAX = SPOOL_N_AREAS + AREAS_MAX_PLACES };
+
+struct areas {
+	int spool_dir_fd;
+	struct areas_place places[AREAS_MAX_PLACES];
+	size_t n_places;
+	int64_t sampled_at_ns; /* 0: never */
+	struct area_view views[AREAS_MAX];
+};
+
+/* Looks again if the last sample is older than 30 s; counts are those of `spool` (may be NULL). */
+size_t areas_get(struct areas *areas, const struct spool *spool,
+		 const struct area_view **ret_views);
