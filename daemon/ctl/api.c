@@ -44,7 +44,7 @@ void api_closep(struct api **api)
 
 int api_open(const char *socket_path, struct api **ret_api)
 {
-	CLEANUP(api_closep) struct api *api = NULL;
+	struct api *api;
 
 	if (!socket_path[0] ||
 	    strlen(socket_path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
@@ -56,13 +56,13 @@ int api_open(const char *socket_path, struct api **ret_api)
 	}
 	api->curl = curl_easy_init();
 	api->json_headers = curl_slist_append(NULL, "Content-Type: application/json");
-	/* A post without a body has no type, and "Expect: 100-continue" would cost a round trip. */
-	api->empty_headers = curl_slist_append(NULL, "Content-Type:");
+	api->empty_headers = curl_slist_append(NULL, "Content-Type:"); /* none at all */
 	api->socket_path = strdup(socket_path);
 	if (!api->curl || !api->json_headers || !api->empty_headers || !api->socket_path) {
+		api_close(api);
 		return -ENOMEM;
 	}
-	*ret_api = TAKE_PTR(api);
+	*ret_api = api;
 	return 0;
 }
 

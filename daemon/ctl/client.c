@@ -4,9 +4,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/util/buf.h"
+#include "common/util/clock.h"
 #include "daemon/ctl/term.h"
+
+#define RETRY_NS (500 * CLOCK_NS_PER_MS)
+
+enum { HTTP_BAD_REQUEST = 400, HTTP_UNPROCESSABLE = 422, HTTP_UNAVAILABLE = 503 };
 
 void client_json_decrefp(json_t **document)
 {
@@ -55,14 +61,34 @@ static int take_document(struct api_reply *reply, const char *subject, json_t **
 	}
 	api_problem_text(reply, problem, sizeof(problem));
 	term_error("%s: %s", subject, problem);
-	return reply->status == 400 || reply->status == 422 ? CTL_EXIT_USAGE : CTL_EXIT_FAILED;
+	return reply->status == HTTP_BAD_REQUEST || reply->status == HTTP_UNPROCESSABLE
+		       ? CTL_EXIT_USAGE
+		       : CTL_EXIT_FAILED;
+}
+
+/* A daemon that is too busy to hold one more long poll says 503: that means later, not never. */
+static int get_patiently(struct api *api, const char *target, int64_t timeout_ns,
+			 struct api_reply *reply)
+{
+	int64_t deadline_ns = clock_monotonic_ns() + timeout_ns;
+
+	for (;;) {
+		int r = api_get(api, target, timeout_ns, reply);
+
+		if (r < 0 || reply->status != HTTP_UNAVAILABLE ||
+		    clock_monotonic_ns() + RETRY_NS >= deadline_ns) {
+			return r;
+		}
+		api_reply_deinit(reply);
+		(void)nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+	}
 }
 
 static int get(const struct ctl *ctl, struct api *api, const char *target, int64_t timeout_ns,
 	       const char *subject, json_t **ret_document)
 {
 	CLEANUP(api_reply_deinit) struct api_reply reply = {0};
-	int r = api_get(api, target, timeout_ns, &reply);
+	int r = get_patiently(api, target, timeout_ns, &reply);
 
 	return r < 0 ? complain_errno(ctl, r) : take_document(&reply, subject, ret_document);
 }

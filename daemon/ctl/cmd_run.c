@@ -30,7 +30,8 @@
 #include "daemon/ctl/summary.h"
 #include "daemon/ctl/term.h"
 
-enum { SETTINGS_MAX = 64, DAEMON_EXIT_USAGE = 2 };
+/* zooparalleld takes 64 settings, some of which are ours. */
+enum { SETTINGS_MAX = 48, DAEMON_EXIT_USAGE = 2 };
 
 struct run_options {
 	const char *data_root; /* NULL: the current folder */

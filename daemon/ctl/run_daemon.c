@@ -119,12 +119,15 @@ static int make_command_line(const struct run_tree *tree, const char *data_root,
 /* An empty one: what the machine's own daemon is told is not for this one. */
 static int make_config(const struct run_tree *tree)
 {
-	CLEANUP(fd_closep) int fd = -1;
 	char path[RUN_TREE_PATH_SIZE];
+	int fd = open(run_tree_path(tree, "conf/zooparalleld.conf", path),
+		      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, LOG_MODE);
 
-	fd = open(run_tree_path(tree, "conf/zooparalleld.conf", path),
-		  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, LOG_MODE);
-	return fd < 0 ? -errno : 0;
+	if (fd < 0) {
+		return -errno;
+	}
+	fd_close(fd);
+	return 0;
 }
 
 static void become_daemon(const struct command_line *line, pid_t parent)

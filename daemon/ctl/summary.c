@@ -14,24 +14,20 @@ enum { REJECTS_SHOWN = 3 };
 
 static const char *const hints[JOB_N_REASONS] = {
 	[JOB_REASON_REJECTS_EXCEEDED] =
-		"check input.delimiter, quotechar and header against the rejected rows; or allow "
-		"more with errors.max_rows and errors.max_ratio",
+		"check input.delimiter, quotechar, header; errors.max_ratio",
 	[JOB_REASON_INPUT_MISSING] = "check input.path; a relative path begins at the data root",
 	[JOB_REASON_INPUT_UNREADABLE] = "check what the input is, its permissions and its header",
 	[JOB_REASON_INPUT_CHANGED] = "run it again when nothing writes to the input any more",
-	[JOB_REASON_OUTPUT_EXISTS] =
-		"remove the file, or set output.if_exists to \"replace\" in the spec",
-	[JOB_REASON_OUTPUT_UNWRITABLE] =
-		"check that the folder of output.path exists and that you may write there",
-	[JOB_REASON_PATH_DENIED] =
-		"use paths inside the data root, without \"..\" and symbolic links (--data-root)",
-	[JOB_REASON_IO_ERROR] = "check the disk; the input is unchanged, run it again",
+	[JOB_REASON_OUTPUT_EXISTS] = "remove the file, or set output.if_exists to \"replace\"",
+	[JOB_REASON_OUTPUT_UNWRITABLE] = "check that the output's folder exists and is writable",
+	[JOB_REASON_PATH_DENIED] = "use paths inside the data root, without .. and symbolic links",
+	[JOB_REASON_IO_ERROR] = "check the disk; the input is as it was, run it again",
 	[JOB_REASON_NO_SPACE] = "free some space where the output goes and run it again",
-	[JOB_REASON_WORKER_CRASH] = "please report it with the daemon's messages",
-	[JOB_REASON_MEMORY_LIMIT] = "raise limits.memory_per_worker, or lower input.max_row_bytes",
+	[JOB_REASON_WORKER_CRASH] = "report it, please, with the daemon's messages",
+	[JOB_REASON_MEMORY_LIMIT] = "raise limits.memory_per_worker or lower input.max_row_bytes",
 	[JOB_REASON_TIMEOUT] = "raise limits.wall",
 	[JOB_REASON_STALLED] = "check the input's disk, or raise limits.stall",
-	[JOB_REASON_INTERNAL] = "please report it with the daemon's messages",
+	[JOB_REASON_INTERNAL] = "report it, please, with the daemon's messages",
 };
 
 const char *summary_hint(enum job_reason reason)
@@ -153,6 +149,21 @@ static void add_reject(struct buf *out, const json_t *reject)
 	buf_add_char(out, '\n');
 }
 
+/* Without errors.path the rejects lie in the job's state, which ends with a private daemon. */
+static bool keeps_rejects(const struct job_info *info)
+{
+	const json_t *pipe;
+	size_t i;
+
+	json_array_foreach(json_object_get(info->json, "pipes"), i, pipe)
+	{
+		if (!job_info_text(pipe, "errors")[0]) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void add_rejects(struct buf *out, const struct job_info *info, const json_t *rejects)
 {
 	char more[NUM_TEXT_SIZE];
@@ -164,6 +175,9 @@ static void add_rejects(struct buf *out, const struct job_info *info, const json
 	if (n_shown && (uint64_t)MAX(info->error_count, INT64_C(0)) > n_shown) {
 		buf_printf(out, "           and %s more\n",
 			   count(more, info->error_count - (int64_t)n_shown));
+	}
+	if (n_shown && !keeps_rejects(info)) {
+		buf_add_str(out, "           name errors.path in the spec to keep them\n");
 	}
 }
 
