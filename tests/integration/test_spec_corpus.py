@@ -4,7 +4,10 @@
 The schema is for editors and other programs, so it must say what the parser says. Where a JSON
 Schema is unable to, the spec is listed in BEYOND_THE_SCHEMA with the reason.
 """
+import copy
+import functools
 import json
+import re
 import subprocess
 
 import pytest
@@ -16,6 +19,18 @@ GOOD = sorted((SPECS / "good").glob("*.json"))
 BAD = sorted((SPECS / "bad").glob("*.json"))
 EXAMPLES = sorted((TOP / "conf" / "examples").glob("*.json"))
 SCHEMA = json.loads((TOP / "conf" / "job.schema.json").read_text())
+
+MANUAL = TOP / "daemon" / "man" / "zooparallel-job.5"
+
+# Values to try in place of others.
+OTHER_VALUES = [
+    None, True, False, 0, 1, 2, -1, 64, 100, 101, 1024, 1025, 0.5, 1.5, -0.5, 67108864, 67108865,
+    9007199254740991, 9007199254740992, 9223372036854775807, "", "x", "|", "\t", "\n", "\u007f", "\u0080", "ab",
+    "pool", "csv", "jsonl", "auto", "none", "gzip", "replace", "fail", "640", "0640", "4640", "0o640",
+    "a.csv.gz", "../a", "a/../b", "a/", "a//b", "..a", "zoo\n", "a b", "/", ".", "n" * 65, "p" * 4096,
+    [], ["a"], ["a", "a"], ["a", ""], [1], [{}], {}, {"path": "a"}, {"path": "a", "format": "csv"},
+    {"path": "a", "mode": "0600"}, {"max_ratio": 0.1}, {"input": {"path": "a"}, "output": {"path": "b"}},
+]
 
 # What the parser says about each bad spec: a piece of its line.
 COMPLAINTS = {
@@ -209,21 +224,29 @@ def name_of(path):
     return path.stem
 
 
-def validate(path):
+def validate(*paths):
     """Exit code and what was said."""
-    done = subprocess.run([CLIENT, "validate", path], capture_output=True, timeout=30)
+    done = subprocess.run([CLIENT, "validate", *paths], capture_output=True, timeout=120)
     assert b"Sanitizer" not in done.stderr, done.stderr.decode()
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
-def schema_accepts(path):
+@functools.cache
+def lines_about_the_bad():
+    """One run for the whole corpus, since a start of the program costs more than a spec."""
+    code, text = validate(*BAD)
+    assert code == 2, text
+    return text.splitlines()
+
+
+def schema_accepts(text):
     """Text that is not JSON has no value that a schema could accept."""
 
     def refuse(constant):
         raise ValueError(constant)
 
     try:
-        value = json.loads(path.read_bytes(), parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except ValueError:
         return False
     return Draft202012Validator(SCHEMA).is_valid(value)
@@ -234,29 +257,84 @@ def test_the_schema_is_one():
 
 
 def test_the_corpus_is_there():
-    assert len(GOOD) >= 25 and len(BAD) >= 60
+    assert len(GOOD) >= 25 and len(BAD) >= 60 and EXAMPLES
     assert {path.stem for path in BAD} == set(COMPLAINTS)
     assert BEYOND_THE_SCHEMA <= set(COMPLAINTS)
 
 
-@pytest.mark.parametrize("path", GOOD + EXAMPLES, ids=name_of)
-def test_both_accept_a_good_spec(path):
-    code, text = validate(path)
+def test_the_parser_accepts_all_good_specs():
+    code, text = validate(*GOOD, *EXAMPLES)
     assert code == 0, text
-    assert schema_accepts(path)
+
+
+@pytest.mark.parametrize("path", GOOD + EXAMPLES, ids=name_of)
+def test_the_schema_accepts_a_good_spec(path):
+    assert schema_accepts(path.read_bytes())
 
 
 @pytest.mark.parametrize("path", BAD, ids=name_of)
 def test_the_parser_says_what_is_wrong_with_a_bad_spec(path):
-    code, text = validate(path)
-    assert code == 2, text
-    assert f"{path}:" in text
-    assert COMPLAINTS[path.stem] in text, text
+    lines = [line for line in lines_about_the_bad() if f"{path}:" in line]
+    assert len(lines) == 1 and COMPLAINTS[path.stem] in lines[0], lines
 
 
 @pytest.mark.parametrize("path", BAD, ids=name_of)
 def test_the_schema_agrees_or_cannot_see_it(path):
-    assert schema_accepts(path) == (path.stem in BEYOND_THE_SCHEMA)
+    assert schema_accepts(path.read_bytes()) == (path.stem in BEYOND_THE_SCHEMA)
+
+
+def places_in(value, steps=()):
+    """The steps to every value in a JSON document, the document itself included."""
+    yield steps
+    if isinstance(value, (dict, list)):
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places_in(inner, (*steps, step))
+
+
+def with_value(document, steps, value):
+    if not steps:
+        return value
+    changed = copy.deepcopy(document)
+    inner = changed
+    for step in steps[:-1]:
+        inner = inner[step]
+    inner[steps[-1]] = value
+    return changed
+
+
+def test_both_judge_every_exchanged_value_alike(tmp_path):
+    """Each value of a few good specs is replaced by each of many others: thousands of new specs."""
+    everything = json.loads((SPECS / "good" / "everything.json").read_text())
+    pipes = json.loads((TOP / "conf" / "examples" / "two-pipes.json").read_text())
+    specs = [
+        json.dumps(with_value(document, steps, value))
+        for document in (everything, pipes)
+        for steps in places_in(document)
+        for value in OTHER_VALUES
+    ]
+    paths = []
+    for number, spec in enumerate(specs):
+        paths.append(tmp_path / f"{number}.json")
+        paths[-1].write_text(spec)
+    _, text = validate(*paths)
+    accepted = set(re.findall(r"(\d+)\.json: valid", text))
+    assert 0 < len(accepted) < len(specs)
+    for number, spec in enumerate(specs):
+        assert (str(number) in accepted) == schema_accepts(spec), spec
+
+
+def test_the_manual_describes_every_key_and_its_examples_are_good(tmp_path):
+    manual = MANUAL.read_text()
+    objects = [SCHEMA, *(SCHEMA["$defs"][name] for name in ("input", "output", "errors"))]
+    for key in {key for one in objects for key in one["properties"]}:
+        assert re.search(rf"^\.It Cm .*\b{key}\b", manual, re.MULTILINE), key
+    examples = re.findall(r"^\.Bd -literal[^\n]*\n(\{\n.*?\n\})\n\.Ed", manual, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 3
+    for number, example in enumerate(examples):
+        path = tmp_path / f"{number}.json"
+        path.write_text(example)
+        assert validate(path)[0] == 0, example
+        assert schema_accepts(example)
 
 
 def test_a_spec_has_a_greatest_length(tmp_path):

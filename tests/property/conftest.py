@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from harness import DAEMON, Daemon  # noqa: E402
+from harness import Daemon  # noqa: E402
 
 SEED = int(os.environ.get("ZP_SEED") or random.randrange(1 << 32))
 N_BATCHES = int(os.environ.get("ZP_PROPERTY_EXAMPLES") or 60)
@@ -16,12 +16,6 @@ N_BATCHES = int(os.environ.get("ZP_PROPERTY_EXAMPLES") or 60)
 # row's length put borders into quotes, line ends and characters alike.
 SHAPES = [(1 << 19, 1), (1, 8), (1, 1), (2, 3), (7, 4), (61, 2), (4096, 5)]
 cases_run = 0
-
-
-def pytest_collection_modifyitems(items):
-    if not DAEMON.exists():
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=f"{DAEMON.name} is not built"))
 
 
 def pytest_terminal_summary(terminalreporter):
