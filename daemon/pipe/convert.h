@@ -32,6 +32,9 @@ int convert_pipe_new(const char *job_name, const struct pipe_spec *spec,
 		     const struct plan_pipe *plan, struct convert_pipe **ret_pipe) MUST_CHECK;
 struct convert_pipe *convert_pipe_free(struct convert_pipe *pipe);
 
+/* What a worker's reader should hold for chunks of this size. */
+size_t convert_window_bytes(uint64_t chunk_size);
+
 /* scanner_name: of csv_index.h, NULL for the best. -EINVAL if there is none, -ENOMEM. */
 int converter_new(const char *scanner_name, struct converter **ret_converter) MUST_CHECK;
 struct converter *converter_free(struct converter *converter);
@@ -45,7 +48,9 @@ struct convert_result {
 	uint64_t error;
 	uint64_t rejects[REJECT_N_CODES]; /* sum = error */
 	uint32_t flags;			  /* CHUNK_FLAG_*: which budget it has used up */
-	/* Of the bytes [nominal_end, end), zeros if end <= nominal_end. */
+	/* Of the bytes [nominal_end, end); zeros if end <= nominal_end, and if start >=
+	 * nominal_end: then it is what the chunk before says, less the newlines and quotes of this
+	 * one. */
 	uint64_t overhang_newlines;
 	bool overhang_quote_parity;
 };
@@ -93,14 +98,19 @@ int convert_count(const struct convert_pipe *pipe, struct reader *reader, uint64
 		  uint64_t end, bool *ret_quote_parity, uint64_t *ret_newlines) MUST_CHECK;
 
 /*
- * The first row start at or after `begin` (> 0), if the byte there is inside quotes or not as
- * `quoted` says and every quote is a regular one. CONVERT_NO_GUESS if none is found within
- * max_row_bytes behind nominal_end. Returns as reader_fetch().
+ * The first row start at or after `begin`, if the byte there is inside quotes or not as `quoted`
+ * says, and every quote is a regular one. CONVERT_NO_GUESS if none is found within max_row_bytes
+ * behind nominal_end. Returns as reader_fetch().
  */
 #define CONVERT_NO_GUESS UINT64_MAX
 
+struct convert_guess {
+	uint64_t start;
+	uint64_t n_newlines; /* in [begin, start) */
+};
+
 int convert_guess(const struct convert_pipe *pipe, struct reader *reader, uint64_t begin,
-		  uint64_t nominal_end, bool quoted, uint64_t *ret_start) MUST_CHECK;
+		  uint64_t nominal_end, bool quoted, struct convert_guess *ret_guess) MUST_CHECK;
 
 /*
  * Converts a range. The result, and the bytes that went into the sink, are a function of the file's

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/util/macro.h"
+#include "daemon/pipe/bits.h"
+#include "daemon/pipe/csv_index.h"
+
+/*
+ * What every scanner does with a block of 64 bytes once it has their masks. Which bytes lie inside
+ * quotes follows from the quotes' parity, as long as every quote is a regular one: an opening quote
+ * at a field's start, a closing one before a delimiter or line end, or one of two inside quotes.
+ * Where one is not, the whole block goes through the dialect's table instead.
+ */
+enum { CSV_BLOCK_BYTES = 64 };
+
+/* Bit i stands for the block's byte i; bits behind the batch's end are 0. */
+struct csv_masks {
+	uint64_t valid; /* bytes of the batch */
+	uint64_t delimiter;
+	uint64_t newline; /* LF */
+	uint64_t quote;
+	uint64_t cr;
+	uint64_t care; /* bits_mark_care(), without delimiter, LF and CR */
+};
+
+/* Carried from block to block. At most one of the first three is set; none: inside a field. */
+struct csv_block_state {
+	uint64_t inside_quotes;	   /* all bits or none */
+	uint64_t after_terminator; /* bit 0: a field begins here */
+	uint64_t after_close;	   /* bit 0: the byte before may have closed the quotes */
+	uint64_t care;		   /* bit 0: the field that has begun has a byte of `care` */
+};
+
+#define CSV_BLOCK_STATE_INIT ((struct csv_block_state){.after_terminator = 1})
+
+void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes, uint32_t base,
+			const struct csv_masks *masks, struct csv_block_state *state,
+			struct csv_index *index);
+
+/* Which terminators end a field that has a bit of `care`. */
+static inline uint64_t csv_block_cared(uint64_t terminators, uint64_t care, uint64_t *carry)
+{
+	uint64_t sum;
+
+	/* Each bit of care starts a carry that runs through the field's bits up to its terminator,
+	 * which is 0 in ~terminators and so stops it. */
+	uint64_t overflow = __builtin_add_overflow(~terminators, care, &sum);
+	overflow |= __builtin_add_overflow(sum, *carry, &sum);
+	*carry = overflow;
+	return sum & terminators;
+}
+
+static inline void csv_block_store(struct csv_index *index, uint32_t base, uint64_t terminators,
+				   uint64_t newlines, uint64_t cared)
+{
+	uint32_t *ends = index->field_ends + index->n_fields;
+	unsigned n = bits_count(terminators);
+
+	for (; newlines != 0; newlines &= newlines - 1) {
+		uint64_t through = newlines ^ (newlines - 1);
+
+		index->row_ends[index->n_rows++] = (uint32_t)index->n_fields +
+						   bits_count(terminators & through);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = (unsigned)__builtin_ctzll(terminators);
+
+		ends[i] = (base + at) | (uint32_t)(cared >> at & 1) << 31;
+		terminators &= terminators - 1;
+	}
+	index->n_fields += n;
+}
+
+/* Quotes in the block, or open before it. False if one is not regular. */
+static inline bool csv_block_quotes(const struct csv_masks *masks, uint64_t crlf,
+				    struct csv_block_state *state, uint64_t *ret_inside)
+{
+	uint64_t inside = bits_prefix_xor(masks->quote) ^ state->inside_quotes;
+	uint64_t terminators = (masks->delimiter | masks->newline) & ~inside;
+	uint64_t opening = masks->quote & inside;
+	uint64_t closing = masks->quote & ~inside;
+	uint64_t after_close = (closing << 1 | state->after_close) & masks->valid;
+	uint64_t at_start = terminators << 1 | state->after_terminator;
+
+	if ((after_close & ~(terminators | opening | crlf)) |
+	    (opening & ~(at_start | after_close))) {
+		return false;
+	}
+	state->inside_quotes = (uint64_t)((int64_t)inside >> 63);
+	state->after_close = closing >> 63;
+	*ret_inside = inside;
+	return true;
+}
+
+/* Indexes the block bytes[0..64), which lies `base` bytes behind the batch's start. */
+static inline void csv_block_index(const struct dialect *dialect, const uint8_t *bytes,
+				   uint32_t base, const struct csv_masks *masks,
+				   struct csv_block_state *state, struct csv_index *index)
+{
+	uint64_t inside = 0;
+	uint64_t care = masks->care;
+	uint64_t crlf = 0;
+
+	if (UNLIKELY(masks->cr != 0)) {
+		uint64_t next_is_lf = bytes[CSV_BLOCK_BYTES] == '\n';
+
+		crlf = masks->cr & (masks->newline >> 1 | next_is_lf << 63);
+		care |= masks->cr & ~crlf;
+	}
+	if (UNLIKELY((masks->quote | state->inside_quotes | state->after_close) != 0) &&
+	    UNLIKELY(!csv_block_quotes(masks, crlf, state, &inside))) {
+		csv_block_by_table(dialect, bytes, base, masks, state, index);
+		return;
+	}
+
+	uint64_t newlines = masks->newline & ~inside;
+	uint64_t terminators = (masks->delimiter & ~inside) | newlines;
+
+	state->after_terminator = terminators >> 63;
+	csv_block_store(index, base, terminators, newlines,
+			csv_block_cared(terminators, care, &state->care));
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the scanners share apart from their inner loops: memory, choice, and the way out for blocks
+ * with irregular quotes. The four states of the dialect's table and the carried bits of the blocks
+ * say the same, so a block may go either way and the next one the other.
+ */
+#include "daemon/pipe/csv_index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/util/macro.h"
+#include "common/util/str.h"
+#include "daemon/pipe/csv_block.h"
+
+static const struct csv_scanner *const scanners[] = {&csv_scanner_portable};
+
+const struct csv_scanner *csv_scanner_find(const char *name)
+{
+	if (name == NULL || name[0] == '\0') {
+		return scanners[0];
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(scanners); i++) {
+		if (str_equal(scanners[i]->name, name)) {
+			return scanners[i];
+		}
+	}
+	return NULL;
+}
+
+int csv_index_init(struct csv_index *ret_index)
+{
+	/* Every byte may be a field's end or a row's; memory is only used as far as it is touched.
+	 */
+	size_t n = CSV_INDEX_MAX_BATCH + CSV_BLOCK_BYTES;
+	CLEANUP(free_p) uint32_t *field_ends = malloc(n * sizeof(uint32_t));
+	CLEANUP(free_p) uint32_t *row_ends = malloc(n * sizeof(uint32_t));
+
+	if (field_ends == NULL || row_ends == NULL) {
+		return -ENOMEM;
+	}
+	*ret_index = (struct csv_index){
+		.field_ends = TAKE_PTR(field_ends),
+		.row_ends = TAKE_PTR(row_ends),
+	};
+	return 0;
+}
+
+void csv_index_deinit(struct csv_index *index)
+{
+	free(index->field_ends);
+	free(index->row_ends);
+	*index = (struct csv_index){0};
+}
+
+static enum dialect_state table_state(const struct csv_block_state *state)
+{
+	if (state->inside_quotes) {
+		return DIALECT_QUOTED;
+	}
+	if (state->after_close) {
+		return DIALECT_QUOTE_IN_QUOTED;
+	}
+	return state->after_terminator ? DIALECT_START : DIALECT_UNQUOTED;
+}
+
+void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes, uint32_t base,
+			const struct csv_masks *masks, struct csv_block_state *state,
+			struct csv_index *index)
+{
+	enum dialect_state at_state = table_state(state);
+	uint64_t terminators = 0;
+	uint64_t newlines = 0;
+	uint64_t care = masks->care;
+
+	for (unsigned i = 0; i < bits_count(masks->valid); i++) {
+		enum dialect_class class = dialect_class_of(dialect, bytes[i], bytes[i + 1]);
+		struct dialect_step step = dialect_table[at_state][class];
+		bool is_row_end = step.action == DIALECT_ROW_END;
+		bool is_end = is_row_end || step.action == DIALECT_FIELD_END;
+
+		terminators |= (uint64_t)is_end << i;
+		newlines |= (uint64_t)is_row_end << i;
+		care |= (uint64_t)(class == DIALECT_CR) << i;
+		at_state = step.next;
+	}
+	state->inside_quotes = at_state == DIALECT_QUOTED ? UINT64_MAX : 0;
+	state->after_close = at_state == DIALECT_QUOTE_IN_QUOTED;
+	state->after_terminator = at_state == DIALECT_START;
+	csv_block_store(index, base, terminators, newlines,
+			csv_block_cared(terminators, care, &state->care));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/util/macro.h"
+#include "daemon/pipe/dialect.h"
+
+/*
+ * Stage one of the scanner: where fields and rows end.
+ *
+ * A batch always begins at a row's start, so nothing is carried from one to the next. Its extents
+ * are those of the dialect's table for any bytes, but for max_row_bytes, which is the caller's to
+ * check. A field that may be copied as it is (no quote in it, nothing that JSON escapes, nothing
+ * but ASCII, no CR but that of the line end) has no CSV_INDEX_CARE; a field with it may still turn
+ * out to be clean.
+ */
+#define CSV_INDEX_CARE	    (UINT32_C(1) << 31)
+#define CSV_INDEX_MAX_BATCH (256u << 10)
+
+struct csv_index {
+	/* Offset from the batch's start of the delimiter or LF behind each field, | CSV_INDEX_CARE.
+	 * Fields of the row that is not complete stand behind the last row. */
+	uint32_t *field_ends;
+	/* Number of fields through each complete row's last. */
+	uint32_t *row_ends;
+	size_t n_fields;
+	size_t n_rows;
+};
+
+/* For batches of at most CSV_INDEX_MAX_BATCH. Returns 0 or -ENOMEM. */
+int csv_index_init(struct csv_index *ret_index) MUST_CHECK;
+void csv_index_deinit(struct csv_index *index);
+
+/* bytes[len .. len + READER_PADDING) must be readable; what they are does not matter. */
+typedef void (*csv_index_fn)(const struct dialect *dialect, const uint8_t *bytes, size_t len,
+			     struct csv_index *index);
+
+struct csv_scanner {
+	const char *name;
+	csv_index_fn index;
+};
+
+extern const struct csv_scanner csv_scanner_portable;
+
+/* The scanner of that name, or the best for NULL and "". NULL if there is none. */
+const struct csv_scanner *csv_scanner_find(const char *name);
+
+/* Row r begins here. */
+static inline uint32_t csv_index_row_start(const struct csv_index *index, size_t r)
+{
+	return r == 0 ? 0 : (index->field_ends[index->row_ends[r - 1] - 1] & ~CSV_INDEX_CARE) + 1;
+}
