@@ -35,19 +35,21 @@ static struct component next_component(const char **path)
 	return component;
 }
 
-/* What is left of path below prefix, or NULL if prefix does not contain it. */
-static const char *path_below(const char *prefix, const char *path)
+/* Whether prefix contains *path; if so, takes its components off *path. */
+static bool take_prefix(const char *prefix, const char **path)
 {
+	const char *rest = *path;
 	struct component wanted;
-	struct component found;
 
 	while ((wanted = next_component(&prefix)).len > 0) {
-		found = next_component(&path);
+		struct component found = next_component(&rest);
+
 		if (found.len != wanted.len || memcmp(found.text, wanted.text, wanted.len) != 0) {
-			return NULL;
+			return false;
 		}
 	}
-	return path;
+	*path = rest;
+	return true;
 }
 
 /* Never makes the path longer, except that "" of a relative one becomes ".". */
@@ -112,39 +114,37 @@ int data_path_normalise(const char *path, char **ret_path)
 }
 
 /* All roots that contain the path are its beginnings: the longest leaves the least of it. */
-static const char *below_longest_root(char *const *roots, size_t n_roots, const char *path,
-				      size_t *ret_root_index)
+static bool take_longest_root(char *const *roots, size_t n_roots, const char **path,
+			      size_t *ret_root_index)
 {
 	const char *best = NULL;
 
 	for (size_t i = 0; i < n_roots; i++) {
-		const char *below = path_below(roots[i], path);
+		const char *below = *path;
 
-		if (below && (!best || below > best)) {
+		if (take_prefix(roots[i], &below) && (!best || below > best)) {
 			best = below;
 			*ret_root_index = i;
 		}
 	}
+	*path = best ? best : *path;
 	return best;
 }
 
 int data_path_resolve(char *const *roots, size_t n_roots, const char *path, size_t *ret_root_index,
 		      char **ret_relative)
 {
-	const char *below = path;
 	size_t root_index = 0;
 	int r = check_path(path);
 
 	if (r < 0) {
 		return r;
 	}
-	if (*path == '/') {
-		below = below_longest_root(roots, n_roots, path, &root_index);
-	}
-	if (!below || n_roots == 0) {
+	if (n_roots == 0 ||
+	    (*path == '/' && !take_longest_root(roots, n_roots, &path, &root_index))) {
 		return -EXDEV;
 	}
-	r = normalise(below, false, ret_relative);
+	r = normalise(path, false, ret_relative);
 	if (r == 0) {
 		*ret_root_index = root_index;
 	}
@@ -153,5 +153,8 @@ int data_path_resolve(char *const *roots, size_t n_roots, const char *path, size
 
 bool data_path_overlap(const char *a, const char *b)
 {
-	return path_below(a, b) || path_below(b, a);
+	const char *below_a = b;
+	const char *below_b = a;
+
+	return take_prefix(a, &below_a) || take_prefix(b, &below_b);
 }

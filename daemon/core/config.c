@@ -75,7 +75,7 @@ static int set_defaults(struct config *config, struct config_error *ret_error)
 	return r;
 }
 
-static void on_error(cfg_t *cfg, const char *format, va_list arguments)
+PRINTF_FORMAT(2, 0) static void on_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	struct config_error reason;
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/util/buf.h"
 #include "tests/support/unit.h"
 
 static const char document[] =
@@ -126,21 +127,19 @@ END_TEST
 
 START_TEST(a_long_path_is_cut_at_a_character)
 {
-	char text[1024] = "{\"";
+	struct buf text = BUF_INIT;
 	struct json_place place;
-	size_t len;
 
+	buf_add_str(&text, "{\"ab");
 	for (size_t i = 0; i < 200; i++) {
-		strcat(text, "ä");
+		buf_add_str(&text, "ä");
 	}
-	strcat(text, "\":1}");
-	text[2] = 'a';
-	text[3] = 'b';
-	len = strlen(text);
-	ck_assert_int_eq(json_locate_key_before(text, len - 3, &place), 0);
+	buf_add_str(&text, "\"");
+	ck_assert_int_eq(json_locate_key_before(text.data, text.len, &place), 0);
 	ck_assert_uint_le(strlen(place.path), JSON_PLACE_PATH_BYTES - 1);
 	ck_assert_uint_ge(strlen(place.path), JSON_PLACE_PATH_BYTES - 2);
 	ck_assert_str_eq(place.path + strlen(place.path) - 2, "ä");
+	buf_deinit(&text);
 }
 END_TEST
 
@@ -172,13 +171,15 @@ END_TEST
 
 START_TEST(deep_nesting_is_given_up_not_followed)
 {
-	char text[400];
+	static const char inner[] = "{\"a\"";
+	char text[300 + sizeof(inner)];
+	size_t len = sizeof(text) - 1;
 	struct json_place place;
 
-	memset(text, '[', 300);
-	strcpy(text + 300, "{\"a\"");
-	ck_assert_int_eq(json_locate_key_before(text, strlen(text), &place), -ENOENT);
-	ck_assert_int_eq(json_locate_key_before(text + 280, strlen(text) - 280, &place), 0);
+	memset(text, '[', sizeof(text));
+	memcpy(text + 300, inner, sizeof(inner));
+	ck_assert_int_eq(json_locate_key_before(text, len, &place), -ENOENT);
+	ck_assert_int_eq(json_locate_key_before(text + 280, len - 280, &place), 0);
 	ck_assert_ptr_nonnull(strstr(place.path, "[0][0].a"));
 }
 END_TEST
