@@ -31,10 +31,7 @@ enum storage_op {
 	STORAGE_FINISH_FILE,
 	/* fds: dir. fsync. */
 	STORAGE_SYNC_DIR,
-	/*
-	 * fds: file (readable), to dir. Adds lines of the file's start to to_name until that has
-	 * `size` of them; durable.
-	 */
+	/* fds: file (readable), to dir. Copies its first `size` lines into to_name, durably. */
 	STORAGE_COPY_LINES,
 	/* fds: dir. Unlinks every entry that starts with `name` (a prefix) and ends in ".part". */
 	STORAGE_SWEEP_PARTS,

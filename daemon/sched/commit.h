@@ -23,7 +23,9 @@ struct commit_output {
 	uint64_t size_bytes;	/* end of the last accepted row */
 	bool is_errors;
 	bool is_noreplace;
-	bool is_published; /* false: unlinked instead (errors of a job that ... see plan) */
+	bool is_published; /* false: removed instead (the rows of a job that failed) */
+	/* Name in the job's directory for a copy of the first lines (of rejects); NULL: none. */
+	const char *head_name;
 };
 
 struct commit_options {

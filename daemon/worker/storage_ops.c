@@ -195,27 +195,27 @@ static size_t lines_end(const char *data, size_t len, uint64_t *n_lines)
 	return end;
 }
 
-/* Adds whole lines of fd's start to the buf, at most n_lines. */
+/* Reads whole lines from fd's start, at most n_lines; what a crash cut at the end is left out. */
 static int read_lines(int fd, uint64_t n_lines, struct buf *out)
 {
 	off_t offset = 0;
-	size_t whole = out->len;
 	while (n_lines > 0 && out->len < MAX_LINES_BYTES) {
 		if (buf_reserve(out, READ_BYTES) < 0) {
 			return -ENOMEM;
 		}
 		char *data = out->data + out->len;
 		ssize_t n = fd_pread_full(fd, data, READ_BYTES, offset);
-		if (n <= 0) {
-			out->len = n < 0 ? whole : out->len;
+		if (n < 0) {
 			return (int)n;
 		}
-		size_t end = lines_end(data, (size_t)n, &n_lines);
-		out->len += end;
+		if (n == 0) {
+			break;
+		}
+		out->len += lines_end(data, (size_t)n, &n_lines);
 		offset += n;
 	}
-	const char *newline = out->len > whole ? memrchr(out->data, '\n', out->len) : NULL;
-	out->len = newline ? MAX(whole, (size_t)(newline - out->data) + 1) : whole;
+	const char *newline = out->len > 0 ? memrchr(out->data, '\n', out->len) : NULL;
+	out->len = newline ? (size_t)(newline - out->data) + 1 : 0;
 	return 0;
 }
 
@@ -223,18 +223,7 @@ static int op_copy_lines(const struct storage_request *request, const int *fds,
 			 struct storage_reply *reply)
 {
 	CLEANUP(buf_deinit) struct buf lines = BUF_INIT;
-	uint64_t n_left = request->size;
-	CLEANUP(fd_closep)
-	int old = openat(fds[1], request->to_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (old < 0 && errno != ENOENT) {
-		return -errno;
-	}
-	int r = old < 0 ? 0 : fd_read_all(old, MAX_LINES_BYTES, &lines);
-	if (r < 0) {
-		return r;
-	}
-	lines.len = lines_end(lines.data, lines.len, &n_left);
-	r = read_lines(fds[0], n_left, &lines);
+	int r = read_lines(fds[0], request->size, &lines);
 	if (r < 0) {
 		return r;
 	}

@@ -166,7 +166,7 @@ static int copy_lines(const char *from, const char *to, uint64_t n_lines)
 	return status;
 }
 
-START_TEST(lines_are_copied_until_there_are_enough)
+START_TEST(whole_lines_are_copied_until_there_are_enough)
 {
 	make_file(fixture.dir_fd, "a", "1\n2\n3\n");
 	make_file(fixture.dir_fd, "b", "4\n5\nhalf");
@@ -175,7 +175,7 @@ START_TEST(lines_are_copied_until_there_are_enough)
 	ck_assert_int_eq(copy_lines("a", "all", 4), 0);
 	assert_file(fixture.dir_fd, "all", "1\n2\n3\n");
 	ck_assert_int_eq(copy_lines("b", "all", 4), 0);
-	assert_file(fixture.dir_fd, "all", "1\n2\n3\n4\n");
+	assert_file(fixture.dir_fd, "all", "4\n5\n");
 	ck_assert_int_eq(copy_lines("b", "none", 0), 0);
 	assert_file(fixture.dir_fd, "none", "");
 }
@@ -405,7 +405,7 @@ START_TEST(a_full_disk_is_named_and_leaves_nothing)
 {
 	int mounted = make_dir(fixture.dir_fd, "jobs");
 	char path[128];
-	snprintf(path, sizeof(path), "%s/jobs", fixture.path);
+	snprintf(path, sizeof(path), "%s/jobs", fixture.tree.path);
 	if (mount("tmpfs", path, "tmpfs", 0, "size=4k,nr_inodes=3") < 0) {
 		fd_close(mounted);
 		return; /* needs root */
@@ -577,7 +577,7 @@ int main(int argc, char **argv)
 		a_directory_may_be_there_but_not_a_file_in_its_place,
 		a_finished_file_ends_where_it_was_told,
 		a_directory_is_synced_even_through_a_path_descriptor,
-		lines_are_copied_until_there_are_enough,
+		whole_lines_are_copied_until_there_are_enough,
 		long_files_of_lines_are_copied_exactly,
 		only_the_parts_of_one_job_are_swept,
 		a_list_has_the_oldest_first_and_no_dot_files,
