@@ -45,19 +45,24 @@ struct http_backend {
 	const struct totals_view *(*totals)(void *ctx);
 	size_t (*areas)(void *ctx, const struct area_view **ret_areas);
 
-	/* The file of a job's first rejects, one JSON object a line. Returns an fd to close, -errno. */
+	/* The file of a job's first rejects, one JSON object a line. Returns an fd to close,
+	 * -errno. */
 	int (*open_rejects)(void *ctx, const char *id);
 
 	/* Appends one sentence a line for each reason not to be ready; true = ready. */
 	bool (*is_ready)(void *ctx, struct buf *reasons);
 	bool (*config_last_reload_ok)(void *ctx);
 
-	/* Changing calls (unix socket only). fn is called later or at once, exactly once unless
-	 * the token that is returned is cancelled first. */
+	/*
+	 * Changing calls (unix socket only). fn is called exactly once, at once or later, even
+	 * after server_free(): the server's memory for it lives until then. Texts are copied
+	 * inside fn; those of a submission are valid only during the call.
+	 */
 	void (*submit)(void *ctx, const struct http_submission *submission, http_result_fn fn,
 		       void *userdata);
 	/* 200 with "" or 422 with the reason; never starts anything. */
-	void (*validate)(void *ctx, const char *text, size_t len, http_result_fn fn, void *userdata);
+	void (*validate)(void *ctx, const char *text, size_t len, http_result_fn fn,
+			 void *userdata);
 	void (*cancel)(void *ctx, const char *id, http_result_fn fn, void *userdata);
 	void (*forget)(void *ctx, const char *id, http_result_fn fn, void *userdata);
 };

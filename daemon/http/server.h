@@ -21,7 +21,8 @@ struct server_options {
 	char *const *allowed_hosts; /* n_allowed_hosts names; copied */
 	size_t n_allowed_hosts;
 	bool expose_rows; /* show rejected rows over TCP */
-	const uid_t *allowed_uids; /* who may change things; copied. Root and our own uid always may */
+	const uid_t
+		*allowed_uids; /* who may change things; copied. Root and our own uid always may */
 	size_t n_allowed_uids;
 };
 
@@ -30,6 +31,8 @@ int server_listen_tcp(const char *host, uint16_t port, int *ret_fd, uint16_t *re
 /* Replaces a stale socket (nobody accepts on it); -EADDRINUSE if somebody does. Mode 0660. */
 int server_listen_unix(const char *path, int *ret_fd) MUST_CHECK;
 
+/* Copies the backend's struct; ctx must outlive the server. On failure the sockets are closed too.
+ */
 int server_new(struct loop *loop, const struct server_options *options,
 	       const struct http_backend *backend, struct server **ret_server) MUST_CHECK;
 
@@ -39,5 +42,6 @@ struct server *server_free(struct server *server);
 /* A job changed its state (or any job did: id NULL): long polls look again. */
 void server_job_changed(struct server *server, const char *id);
 
-/* After a reload of the configuration. */
+/* After a reload of the configuration; the descriptors are not looked at. On failure all is as
+ * before. */
 int server_set_options(struct server *server, const struct server_options *options) MUST_CHECK;
