@@ -298,25 +298,18 @@ static int try_guess(struct work *work, struct attempt *attempt, const struct ch
 	struct convert_range range = range_from(work, start);
 
 	if (!start->has_offset && !start->is_exact) {
-		struct reader *reader = &work->worker->reader;
-		uint64_t begin = work->place.begin;
-		uint64_t n_newlines;
-		bool parity;
-		int r = convert_guess(work->lane->pipe, reader, begin, work->place.end, is_quoted,
-				      &range.start);
+		struct convert_guess guess;
+		int r = convert_guess(work->lane->pipe, &work->worker->reader, work->place.begin,
+				      work->place.end, is_quoted, &guess);
 
 		if (r < 0) {
 			return fail_reading(work, r);
 		}
-		if (range.start == CONVERT_NO_GUESS) {
+		if (guess.start == CONVERT_NO_GUESS) {
 			return 0;
 		}
-		r = convert_count(work->lane->pipe, reader, begin, range.start, &parity,
-				  &n_newlines);
-		if (r < 0) {
-			return fail_reading(work, r);
-		}
-		range.line_at_start += n_newlines;
+		range.start = guess.start;
+		range.line_at_start += guess.n_newlines;
 	}
 	int r = convert(work, attempt, &range);
 	return r == WORK_AGAIN ? 0 : r;
