@@ -1,193 +1,456 @@
 # SPDX-License-Identifier: MIT
-"""The command line as scripts use it: exit codes, JSON on standard output, complaints on the other."""
+"""zooparallel(1) as people and scripts use it: exit codes, output, and what `run` leaves behind.
+
+What a real daemon does too rarely (dying, hanging) is played by tests/support/fake_daemon.py.
+"""
+import fcntl
 import json
 import os
 import pty
 import re
+import shutil
 import signal
+import struct
 import subprocess
+import termios
+import time
+from pathlib import Path
 
 import pytest
 
-import oracle
-from harness import CLIENT, DAEMON, PATIENCE, processes_of, spec_of, start_slow, wait_until
-from test_watching import check_right, drop_slow
+from harness import CLIENT, PATIENCE, SLOW, TOP, spec_of, wait_until
 
-GOOD = b"a,b\n1,2\nbad\n3,4\n"
 COMPLETED, FAILED, USAGE, REJECTED, ABORTED, UNREACHABLE, TIMED_OUT = range(7)
-
-
-def words(value):
-    """A readable name of a parameter set."""
-    return " ".join(value) if isinstance(value, list) else None
-
-
-def client(*arguments, code=COMPLETED, cwd=None, tree=""):
-    done = subprocess.run([CLIENT, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=PATIENCE * 2,
-                          stdin=subprocess.DEVNULL, env={**os.environ, "ZP_TEST_TREE": str(tree)})
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    if code in (USAGE, UNREACHABLE, TIMED_OUT):
-        assert done.stderr, "no complaint"
-    return done.stdout
-
-
-def of(daemon, *arguments, **keys):
-    return client("--socket", daemon.run_dir / "control.sock", *arguments, **keys)
-
-
-def spec_file(folder, spec, name="spec.json"):
-    path = folder / name
-    path.write_text(spec if isinstance(spec, str) else json.dumps(spec))
-    return path
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+ROWS = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(1000))
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A user's folder; whatever `run` starts there must be gone at the end."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "in.csv").write_bytes(GOOD)
-    yield home
-    assert not processes_of(home)
-    assert not list(home.rglob("*.part"))
+def place(tmp_path):
+    """A data root with in.csv, and a folder of its own for private trees."""
+    data, temporary = tmp_path / "data", tmp_path / "temporary"
+    data.mkdir()
+    temporary.mkdir()
+    (data / "in.csv").write_bytes(ROWS)
+    write_spec(data, spec_of("in.csv", "out.jsonl"))
+    yield data
+    left = list(temporary.iterdir())
+    assert not left, f"private trees left behind: {left}"
+    parts = list(data.rglob(".zp-*"))
+    assert not parts, parts
 
 
-def test_run_converts_here_and_now(folder):
-    spec = spec_file(folder, spec_of("in.csv", "o.jsonl"))
-    said = client("run", spec, cwd=folder, tree=folder)
-    assert (folder / "o.jsonl").read_bytes() == oracle.convert([("in.csv", GOOD)]).output
-    assert "2" in said or "3" in said
-    assert sorted(os.listdir(folder)) == ["in.csv", "o.jsonl", "spec.json"]
+def write_spec(data, spec, name="job.json"):
+    (data / name).write_text(spec if isinstance(spec, str) else json.dumps(spec))
 
 
-def test_run_as_json_says_nothing_else(folder):
-    result = json.loads(client("run", "--json", spec_file(folder, spec_of("in.csv", "o")), cwd=folder, tree=folder))
-    assert (result["state"], result["total_processed"], result["error_count"]) == ("completed", 3, 1)
+def environment_of(data, **more):
+    unset = {"XDG_RUNTIME_DIR", "ZOOPARALLEL_SOCKET", "NO_COLOR"}
+    return {**{key: value for key, value in os.environ.items() if key not in unset},
+            "TMPDIR": str(data.parent / "temporary"), **more}
 
 
-@pytest.mark.parametrize("spec,arguments,code", [
-    (spec_of("in.csv", "o"), ["--strict"], REJECTED),
-    (spec_of("none.csv", "o"), [], FAILED),
-    (spec_of("in.csv", "o", errors={"max_rows": 0}), [], FAILED),
-    (spec_of("in.csv", "o", version=2), [], USAGE),
-    ("{", [], USAGE),
-    (spec_of("in.csv", "o"), ["--no-such-option"], USAGE),
-    (spec_of("in.csv", "o"), ["--set", "no_such_key=1"], USAGE),
-], ids=["strict", "input missing", "too many rejects", "version", "no JSON", "option", "setting"])
-def test_run_ends_with_the_code_that_fits(folder, spec, arguments, code):
-    client("run", spec_file(folder, spec), *arguments, code=code, cwd=folder, tree=folder)
+def cli(data, *arguments, client=CLIENT, check=None, **environment):
+    done = subprocess.run([client, *map(str, arguments)], cwd=data, env=environment_of(data, **environment),
+                          text=True, capture_output=True, timeout=4 * PATIENCE)
+    assert "Sanitizer" not in done.stderr, done.stderr
+    if check is not None:
+        assert done.returncode == check, (done.returncode, done.stdout, done.stderr)
+    return done
 
 
-def test_run_takes_settings_and_another_data_root(folder, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    client("run", spec_file(elsewhere, spec_of("in.csv", "o")), "--data-root", folder, "--set", "chunk_size=1", "--quiet",
-           cwd=elsewhere, tree=folder)
-    assert (folder / "o").read_bytes() == oracle.convert([("in.csv", GOOD)]).output
+@pytest.fixture
+def fake(tmp_path):
+    """The command line with a fake daemon beside it."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    shutil.copy2(CLIENT, programs / "zooparallel")
+    shutil.copy2(TOP / "tests/support/fake_daemon.py", programs / "zooparalleld")
+    (programs / "zooparalleld").chmod(0o755)
+    return programs / "zooparallel"
 
 
-def slow_run(folder, *arguments, **keys):
-    (folder / "slow.csv").write_bytes(b"a,b\n" + b"1234567,abcdefg\n" * (1 << 19))
-    spec = spec_file(folder, spec_of("slow.csv", "o"))
-    return subprocess.Popen([CLIENT, "run", str(spec), "--set", "chunk_size=64", *arguments], cwd=folder,
-                            env={**os.environ, "ZP_TEST_TREE": str(folder)}, **keys)
+# run, with the real daemon
 
 
-def test_ctrl_c_stops_a_run_and_leaves_nothing(folder):
-    with slow_run(folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
-        wait_until(lambda: list(folder.glob(".zp-*.part")), "the job to write")
-        run.send_signal(signal.SIGINT)
-        run.communicate(timeout=PATIENCE)
-        assert run.returncode in (ABORTED, -signal.SIGINT, 130)
-    wait_until(lambda: not processes_of(folder), "its daemon to end")
-    assert not (folder / "o").exists()
+def test_run_converts_in_the_current_folder(place):
+    done = cli(place, "run", "job.json", check=COMPLETED)
+    lines = (place / "out.jsonl").read_bytes().splitlines()
+    assert len(lines) == 1000 and lines[999] == b'{"id":"999","name":"name 999"}'
+    assert "completed  job\n" in done.stdout
+    assert "1,000 = 1,000 ok + 0 rejected" in done.stdout
+    assert "output     out.jsonl" in done.stdout
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", done.stdout + done.stderr), "control characters in a pipe"
 
 
-def test_run_times_out(folder):
-    with slow_run(folder, "--timeout", "50ms", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        assert run.wait(PATIENCE) == TIMED_OUT
-    wait_until(lambda: not processes_of(folder), "its daemon to end")
+def test_run_takes_another_data_root(place):
+    done = cli(place.parent, "run", "data/job.json", "--data-root", "data", TMPDIR=str(place.parent / "temporary"),
+               check=COMPLETED)
+    assert (place / "out.jsonl").exists()
+    assert "output     data/out.jsonl" in done.stdout
 
 
-def test_progress_is_a_bar_on_a_terminal(folder):
-    master, slave = pty.openpty()
-    with slow_run(folder, stdout=slave, stderr=slave) as run:
-        os.close(slave)
-        shown = b""
+def test_run_gives_the_result_as_json(place):
+    done = cli(place, "run", "--json", "job.json", check=COMPLETED)
+    result = json.loads(done.stdout)
+    assert result["state"] == "completed" and result["total_processed"] == result["success_count"] == 1000
+
+
+def test_run_reads_the_spec_from_standard_input(place):
+    done = subprocess.run([CLIENT, "run", "-"], cwd=place, env=environment_of(place), capture_output=True,
+                          input=(place / "job.json").read_bytes(), timeout=4 * PATIENCE)
+    assert done.returncode == COMPLETED, done.stderr
+    assert b"completed  stdin\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", [".hidden.json", "half.tmp", "a b.json", "x" * 220 + ".json"])
+def test_run_takes_a_spec_of_any_file_name(place, name):
+    write_spec(place, spec_of("in.csv", "out.jsonl", name="named"), name)
+    assert "completed  named\n" in cli(place, "run", name, check=COMPLETED).stdout
+
+
+def test_rejected_rows_are_shown_and_counted_and_strict_minds_them(place):
+    (place / "in.csv").write_bytes(ROWS + b"1,2,3\n")
+    assert "999 ok + 2" not in cli(place, "run", "job.json", check=COMPLETED).stdout
+    done = cli(place, "run", "--strict", "job.json", check=REJECTED)
+    assert "1,001 = 1,000 ok + 1 rejected" in done.stdout
+    assert "rejected   in.csv:1002: ragged: " in done.stdout
+    assert "errors.path" in done.stdout
+
+
+def test_a_failed_run_says_why_and_what_to_do(place):
+    (place / "in.csv").unlink()
+    done = cli(place, "run", "job.json", check=FAILED)
+    assert "failed     job: input_missing\nwhy " in done.stdout
+    assert "\ntry " in done.stdout
+    assert not (place / "out.jsonl").exists()
+
+
+def test_a_quiet_run_says_nothing_but_failures(place):
+    done = cli(place, "run", "--quiet", "job.json", check=COMPLETED)
+    assert done.stdout == done.stderr == ""
+    (place / "in.csv").unlink()
+    done = cli(place, "run", "--quiet", "job.json", check=FAILED)
+    assert done.stdout == "" and "input_missing" in done.stderr
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_an_interrupted_run_leaves_nothing(place, stop):
+    (place / "in.csv").write_bytes(SLOW)
+    process = subprocess.Popen([CLIENT, "run", "--set", "chunk_size=64", "job.json"], cwd=place,
+                               env=environment_of(place), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_until(lambda: list(place.glob(".zp-*")) or process.poll() is not None, "the job to run")
+    process.send_signal(stop)
+    output = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == ABORTED, output
+    assert not (place / "out.jsonl").exists()
+
+
+def test_a_run_that_takes_too_long_is_stopped(place):
+    (place / "in.csv").write_bytes(SLOW)
+    done = cli(place, "run", "--timeout", "500ms", "--set", "chunk_size=64", "job.json", check=TIMED_OUT)
+    assert "--timeout" in done.stderr
+    assert not (place / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("setting, complaint", [
+    ("no_such_key=1", "no_such_key"), ("chunk_size=fast", "chunk_size"), ("state_dir=/tmp", "private"),
+    ("data_roots=/tmp", "--data-root"), ("nonsense", "KEY=VALUE"),
+])
+def test_a_wrong_setting_is_a_usage_error(place, setting, complaint):
+    assert complaint in cli(place, "run", "--set", setting, "job.json", check=USAGE).stderr
+
+
+def test_a_data_root_that_holds_everything_is_refused(place):
+    assert "--data-root" in cli(place, "run", "--data-root", "/", "job.json", check=USAGE).stderr
+
+
+def test_a_data_root_that_holds_tmpdir_moves_the_tree_elsewhere(place):
+    (place / "temporary").mkdir()
+    cli(place, "run", "job.json", TMPDIR=str(place / "temporary"), check=COMPLETED)
+    assert not list((place / "temporary").iterdir())
+
+
+def read_terminal(master):
+    output = b""
+    while True:
         try:
-            while data := os.read(master, 65536):
-                shown += data
-        except OSError:
-            pass  # the terminal's other end is closed
-        assert run.wait(PATIENCE) == COMPLETED
+            piece = os.read(master, 65536)
+        except OSError:  # EIO: the other side is closed
+            return output.decode()
+        if not piece:
+            return output.decode()
+        output += piece
+
+
+def run_on_terminal(place, *arguments, columns=60, client=CLIENT, **environment):
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([client, "run", *arguments], cwd=place, stdin=slave, stdout=slave, stderr=slave,
+                               env=environment_of(place, TERM="xterm", **environment), start_new_session=True)
+    os.close(slave)
+    output = read_terminal(master)
     os.close(master)
-    text = shown.decode()
-    assert "\r" in text and "%" in text and re.search(r"rows/s", text), text[-2000:]
+    return process.wait(PATIENCE), output
 
 
-def test_commands_on_a_living_daemon(start):
+def test_a_terminal_shows_a_bar_that_fits(place, fake):
+    code, output = run_on_terminal(place, "--timeout", "1s", "job.json", client=fake, FAKE_MODE="slow")
+    frames = [frame for frame in re.split(r"\r|\n|\x1b\[K", output) if re.search(r"\[=*> *\]", frame)]
+    assert code == TIMED_OUT
+    assert len(frames) >= 5, output
+    assert all(len(frame) < 60 for frame in frames), frames
+    assert re.fullmatch(r"job \[=*> *\] +\d+\.\d %  1,000 rows/s  ETA [\d.]+ s", frames[-1].rstrip()), frames[-1]
+    assert "\x1b[33maborted" in output, "the summary stands on a line of its own, in colour"
+
+
+def test_no_color_keeps_the_bar_and_drops_the_colours(place, fake):
+    output = run_on_terminal(place, "--timeout", "500ms", "job.json", client=fake, FAKE_MODE="slow", NO_COLOR="1")[1]
+    assert "\x1b[K" in output and "job [" in output
+    assert not re.search(r"\x1b\[\d*m", output)
+
+
+# run, with a daemon that misbehaves
+
+
+def test_a_job_shorter_than_the_first_question_is_reported(place, fake):
+    done = cli(place, "run", "job.json", client=fake, FAKE_MODE="finish", check=COMPLETED)
+    assert "completed  job\n" in done.stdout
+    assert "zooparalleld: warning: this is not the real one\n" in done.stderr
+
+
+def test_a_daemon_that_dies_is_told_with_its_last_words(place, fake):
+    done = cli(place, "run", "job.json", client=fake, FAKE_MODE="die", check=UNREACHABLE)
+    assert "about to fall over" in done.stderr and "killed by signal 9" in done.stderr
+
+
+def test_a_refused_spec_is_told(place, fake):
+    done = cli(place, "run", "job.json", client=fake, FAKE_MODE="refuse", check=USAGE)
+    assert "job.json: I do not like it" in done.stderr
+
+
+def test_a_missing_daemon_is_told(place, fake):
+    (fake.parent / "zooparalleld").unlink()
+    assert "no zooparalleld" in cli(place, "run", "job.json", client=fake, check=UNREACHABLE).stderr
+
+
+def test_a_daemon_that_heeds_nothing_is_killed_by_the_third_signal(place, fake, tmp_path):
+    log = tmp_path / "fake.log"
+    process = subprocess.Popen([fake, "run", "job.json"], cwd=place, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True,
+                               env=environment_of(place, FAKE_MODE="deaf", FAKE_LOG=str(log)))
+    while "job: converting" not in process.stderr.readline():
+        pass
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # equal signals that are pending together are one
+    assert process.wait(PATIENCE) == ABORTED
+    process.stderr.close()
+    assert not Path(f"/proc/{json.loads(log.read_text())['pid']}").exists()
+
+
+def test_the_private_daemon_reads_no_configuration_of_the_machine(place, fake, tmp_path):
+    log = tmp_path / "fake.log"
+    cli(place, "run", "--set", "max_workers=2", "job.json", client=fake, FAKE_LOG=str(log), check=COMPLETED)
+    arguments = json.loads(log.read_text())["arguments"]
+    config = arguments[arguments.index("--config") + 1]
+    assert config.startswith(str(place.parent / "temporary"))
+    assert "--once" in arguments and "listen=" in arguments and arguments[-1] == "max_workers=2"
+    assert f"data_roots={place}" in arguments
+
+
+# commands without a daemon
+
+
+def test_validate_names_the_place_and_what_was_meant(place):
+    write_spec(place, '{"version": 1,\n "input": {"path": "in.csv", "delimitr": ";"},\n "output": {"path": "o"}}')
+    done = cli(place, "validate", "job.json", check=USAGE)
+    assert re.match(r"zooparallel: job\.json:2:\d+: \$\.input\.delimitr: .*delimiter", done.stderr), done.stderr
+    assert done.stdout == ""
+
+
+def test_validate_judges_every_spec(place):
+    write_spec(place, "{", "bad.json")
+    done = cli(place, "validate", "bad.json", "job.json", "missing.json", check=USAGE)
+    assert "job.json: valid, job job" in done.stdout
+    assert "bad.json:1:" in done.stderr and "missing.json: cannot read it" in done.stderr
+    documents = json.loads(cli(place, "validate", "--json", "bad.json", "job.json", check=USAGE).stdout)
+    assert [document["valid"] for document in documents] == [False, True]
+    assert documents[0]["error"]["line"] == 1 and documents[1]["name"] == "job"
+
+
+def test_a_file_name_that_is_no_job_name_needs_a_name_in_the_spec(place):
+    write_spec(place, spec_of("in.csv", "out.jsonl"), "a b.json")
+    assert "$.name" in cli(place, "validate", "a b.json", check=USAGE).stderr
+
+
+def test_a_hostile_file_name_does_not_steer_the_terminal(place):
+    write_spec(place, spec_of("in.csv", "out.jsonl", name="ok"), "\x1b[2J.json")
+    done = cli(place, "validate", "\x1b[2J.json", "\x1b[3J", check=USAGE)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "?[2J.json: valid" in done.stdout
+
+
+def write_stats(path):
+    head = struct.pack("<qqqqiiqqq", 30, 20, 7, 1 << 20, 1, 0, 4096, 8192, 5)
+    identity = struct.pack("<8sHHIiIQQQ", b"ZOOSTAT1", 1, 256, 3, 4711, 2, 99, 1795342502 * 10**9, 2 << 20)
+    tail = struct.pack("<qqqq", 3, 12, -1, 3)
+    path.write_bytes((head + identity + tail).ljust(256, b"\0"))
+
+
+def test_stats_shows_every_field(place):
+    write_stats(place / "worker-3.stats")
+    shown = dict(line.split(maxsplit=1) for line in cli(place, "stats", "worker-3.stats", check=0).stdout.splitlines())
+    assert shown["success_count"].split() == ["20", "rows"]
+    assert shown["ram_bytes"].split() == ["1048576", "bytes", "1.0", "MiB"]
+    assert shown["phase"].split() == ["3", "waiting"]
+    assert shown["started_at"].endswith("2026-11-22T10:15:02.000Z")
+    document = json.loads(cli(place, "stats", "worker-3.stats", "--json", check=0).stdout)
+    assert document["slot"] == 3 and document["pid"] == 4711 and document["generation"] == 2
+    assert document["total_processed"] == 30 and document["phase_name"] == "waiting"
+    assert set(shown) - {"FIELD"} == set(document) - {"phase_name"}
+
+
+@pytest.mark.parametrize("damage, complaint", [
+    (lambda path: path.write_bytes(b""), "size"),
+    (lambda path: path.write_bytes(path.read_bytes()[:200]), "size"),
+    (lambda path: path.write_bytes(b"\xff" * 256), ""),
+    (lambda path: path.unlink(), ""),
+    (lambda path: (path.unlink(), os.mkfifo(path)), "regular"),
+    (lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), "regular"),
+    (lambda path: (path.unlink(), path.mkdir()), "regular"),
+])
+def test_a_broken_stats_file_is_a_clear_error(place, damage, complaint):
+    path = place / "worker.stats"
+    write_stats(path)
+    damage(path)
+    done = cli(place, "stats", "worker.stats", check=FAILED)
+    assert done.stdout == "" and re.fullmatch(r"zooparallel: worker\.stats: .+\n", done.stderr)
+    assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["no-such-command"], ["--no-such-option"], ["run"], ["run", "a", "b"], ["show"], ["wait"], ["cancel"],
+    ["stats"], ["submit"], ["validate"], ["rejects"], ["ls", "operand"], ["run", "job.json", "--timeout", "soon"],
+    ["help", "nothing"],
+])
+def test_a_wrong_command_line_is_a_usage_error(place, arguments):
+    assert cli(place, *arguments, check=USAGE).stderr or not arguments
+
+
+def test_help_knows_every_command(place):
+    overview = cli(place, "--help", check=0).stdout
+    commands = re.findall(r"^  ([a-z]+) ", overview, flags=re.M)
+    assert {"run", "submit", "validate", "ls", "show", "wait", "cancel", "stats"} <= set(commands)
+    manual = (TOP / "daemon/man/zooparallel.1").read_text()
+    for command in commands:
+        text = cli(place, "help", command, check=0).stdout
+        assert text == cli(place, command, "--help", check=0).stdout
+        assert f".It Cm {command}\n" in manual
+        for option in re.findall(r"^  --([a-z-]+)", text, flags=re.M):
+            assert f"Fl -{option}" in manual, option
+    assert cli(place, "--version", check=0).stdout.startswith("zooparallel ")
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["show", "x"], ["wait", "x"], ["cancel", "x"], ["rejects", "x"],
+                                       ["submit", "job.json"]])
+def test_without_a_daemon_the_code_is_5(place, arguments):
+    done = cli(place, "--socket", place / "none.sock", *arguments, check=UNREACHABLE)
+    assert "none.sock" in done.stderr and done.stdout == ""
+
+
+# commands with a daemon
+
+
+@pytest.fixture
+def asked(start, tmp_path):
+    """A daemon, and the command line that speaks to it: asked("ls", check=0)."""
     daemon = start()
-    daemon.write("in.csv", GOOD)
-    spec = spec_file(daemon.tree, spec_of("in.csv", "o", name="by-hand"))
-    job_id = of(daemon, "submit", spec).split()[-1]
-    assert of(daemon, "wait", job_id) is not None
-    of(daemon, "wait", "--strict", job_id, code=REJECTED)
-    assert job_id in of(daemon, "ls") and "by-hand" in of(daemon, "ls")
-    listed = json.loads(of(daemon, "--json", "ls", "--name", "by-hand"))
-    assert job_id in json.dumps(listed)
-    assert json.loads(of(daemon, "show", "--json", job_id))["total_processed"] == 3
-    assert "completed" in of(daemon, "show", job_id)
-    assert "ragged" in of(daemon, "rejects", job_id)
-    of(daemon, "show", "20000101T000000000Z", code=FAILED)
-    of(daemon, "cancel", job_id, code=FAILED)
+    daemon.write("in.csv", ROWS)
+    (tmp_path / "temporary").mkdir()
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def call(*arguments, **more):
+        return cli(work, *arguments, ZOOPARALLEL_SOCKET=str(daemon.run_dir / "control.sock"), **more)
+
+    call.daemon, call.work = daemon, work
+    return call
 
 
-def test_submit_and_wait_in_one(start):
-    daemon = start()
-    daemon.write("in.csv", GOOD)
-    of(daemon, "submit", "--wait", spec_file(daemon.tree, spec_of("in.csv", "o")))
-    of(daemon, "submit", "--wait", spec_file(daemon.tree, spec_of("none.csv", "o")), code=FAILED)
-    of(daemon, "submit", spec_file(daemon.tree, "{}"), code=USAGE)
+def submit(asked, spec, name="job.json"):
+    write_spec(asked.work, spec, name)
+    return asked("submit", name, check=0).stdout.strip()
 
 
-def test_wait_times_out_and_cancel_aborts(start):
-    daemon = start_slow(start)
-    job_id = drop_slow(daemon)
-    with daemon.stopped_workers(job_id):
-        of(daemon, "wait", "--timeout", "50ms", job_id, code=TIMED_OUT)
-    check_right(daemon, daemon.wait_job(job_id))
-    second = start_slow(lambda **settings: start("second", **settings))
-    job_id = drop_slow(second)
-    with second.stopped_workers(job_id):
-        of(second, "cancel", job_id)
-    of(second, "wait", job_id, code=ABORTED)
+def test_submit_wait_and_show(asked):
+    job_id = submit(asked, spec_of("in.csv", "out.jsonl"), "users.json")
+    assert re.fullmatch(r"\d{8}T\d{9}Z", job_id)
+    waited = asked("wait", job_id, check=COMPLETED).stdout
+    assert waited.startswith(f"{job_id} users: completed, 1,000 rows, 0 rejected, ")
+    shown = asked("show", job_id, check=0).stdout
+    assert re.search(r"^state +completed$", shown, flags=re.M)
+    assert re.search(r"^pipes\ninput .*\nin\.csv +out\.jsonl ", shown, flags=re.M), shown
+    document = json.loads(asked("show", "--json", job_id, check=0).stdout)
+    assert document["total_processed"] == 1000 and "worker_list" in document
+    assert json.loads(asked("wait", "--json", job_id, check=0).stdout)[0]["id"] == job_id
 
 
-def test_validate_needs_no_daemon(tmp_path):
-    client("validate", spec_file(tmp_path, spec_of("a", "b")))
-    done = subprocess.run([CLIENT, "validate", spec_file(tmp_path, '{"version":1,\n "inptu":{}}')], capture_output=True, text=True)
-    assert done.returncode == USAGE
-    assert "2:" in done.stderr and "input" in done.stderr
+def test_submit_hands_over_nothing_if_one_spec_is_bad(asked):
+    write_spec(asked.work, spec_of("in.csv", "out.jsonl"), "good.json")
+    write_spec(asked.work, "{}", "bad.json")
+    assert "bad.json:1:" in asked("submit", "good.json", "bad.json", check=USAGE).stderr
+    assert json.loads(asked("ls", "--json", check=0).stdout)["jobs"] == []
 
 
-@pytest.mark.parametrize("arguments,code", [
-    ([], USAGE), (["nonsense"], USAGE), (["ls", "extra"], USAGE), (["show"], USAGE), 
-    (["--version"], COMPLETED), (["--help"], COMPLETED), (["help", "run"], COMPLETED),
-    (["--socket", "/nonexistent/socket", "ls"], UNREACHABLE), (["stats", "/nonexistent"], FAILED)], ids=words)
-def test_usage(arguments, code):
-    done = subprocess.run([CLIENT, *arguments], capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    assert done.stdout or done.stderr
+def test_submit_may_wait(asked):
+    write_spec(asked.work, spec_of("in.csv", "a.jsonl"), "a.json")
+    write_spec(asked.work, spec_of("missing.csv", "b.jsonl"), "b.json")
+    done = asked("submit", "--wait", "a.json", "b.json", check=FAILED)
+    assert "a: completed" in done.stdout and "b: failed (input_missing)" in done.stdout
+    documents = json.loads(asked("submit", "--json", "a.json", check=0).stdout)
+    assert documents[0]["name"] == "a" and documents[0]["id"]
 
 
-def test_a_result_that_cannot_be_written_is_a_failure(tmp_path):
-    with open("/dev/full", "w") as full:
-        done = subprocess.run([CLIENT, "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == FAILED and done.stderr
+def test_ls_lists_and_chooses(asked):
+    ids = [submit(asked, spec_of("in.csv", f"{name}.jsonl"), f"{name}.json") for name in ("one", "two")]
+    asked("wait", *ids, check=0)
+    lines = asked("ls", check=0).stdout.splitlines()
+    assert lines[0].split() == "ID NAME STATE REASON PROGRESS ROWS REJECTED ROWS/S AGE".split()
+    assert [line.split()[0] for line in lines[1:]] == ids[::-1], "the newest first"
+    assert lines[1].split()[1:4] == ["two", "completed", "ok"]
+    assert len(asked("ls", "--name", "one", check=0).stdout.splitlines()) == 2
+    assert len(asked("ls", "--limit", "1", check=0).stdout.splitlines()) == 2
+    assert len(asked("ls", "--state", "failed", check=0).stdout.splitlines()) == 1
+    assert "state must be" in asked("ls", "--state", "asleep", check=USAGE).stderr
 
 
-@pytest.mark.parametrize("arguments,code", [(["--version"], 0), (["--help"], 0), (["--no-such"], 2), (["extra"], 2)], ids=words)
-def test_usage_of_the_daemon(arguments, code):
-    done = subprocess.run([DAEMON, *arguments], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == code, done.stderr
-    assert done.stdout or done.stderr
+def test_cancel_aborts_and_wait_tells(asked):
+    asked.daemon.write("slow.csv", SLOW)
+    asked.daemon.stop()
+    asked.daemon.settings["chunk_size"] = 64
+    asked.daemon.start()
+    job_id = submit(asked, spec_of("slow.csv", "out.jsonl"))
+    assert "still " in asked("wait", "--timeout", "100ms", job_id, check=TIMED_OUT).stderr
+    assert asked("cancel", job_id, check=0).stdout == f"{job_id}: cancelled\n"
+    assert "aborted (cancelled)" in asked("wait", job_id, check=ABORTED).stdout
+    assert asked("cancel", job_id, check=FAILED).stderr.startswith(f"zooparallel: {job_id}: ")
+
+
+def test_rejects_are_listed_and_strict_minds_them(asked):
+    asked.daemon.write("in.csv", ROWS + b"1,2,3\n")
+    job_id = submit(asked, spec_of("in.csv", "out.jsonl"))
+    asked("wait", job_id, check=COMPLETED)
+    asked("wait", "--strict", job_id, check=REJECTED)
+    lines = asked("rejects", job_id, check=0).stdout.splitlines()
+    assert lines[0].split() == "INPUT LINE OFFSET CODE FIELD MESSAGE".split()
+    assert lines[1].split()[:4] == ["in.csv", "1002", str(len(ROWS)), "ragged"]
+    assert json.loads(asked("rejects", "--json", job_id, check=0).stdout)["errors"][0]["row"] == "1,2,3"
+
+
+@pytest.mark.parametrize("job_id", ["20200101T000000000Z", "../../status", "a b", "%00", "\x1b[2J"])
+def test_an_unknown_id_is_told(asked, job_id):
+    for command in ("show", "wait", "cancel", "rejects"):
+        done = asked(command, job_id)
+        assert done.returncode in (FAILED, USAGE), (command, done)
+        assert done.stdout == "" and done.stderr and "\x1b" not in done.stderr
