@@ -521,7 +521,9 @@ static int add_events(struct daemon *daemon)
 	struct loop *loop = daemon->loop;
 	int r;
 
-	signal(SIGPIPE, SIG_IGN);
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGPIPE, &ignore, NULL);
 	if ((r = loop_add_signal(loop, SIGTERM, on_signal, daemon, &daemon->signals[0])) < 0 ||
 	    (r = loop_add_signal(loop, SIGINT, on_signal, daemon, &daemon->signals[1])) < 0 ||
 	    (r = loop_add_signal(loop, SIGHUP, on_reload, daemon, &daemon->signals[2])) < 0 ||

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/util/fd.h"
+#include "tests/support/unit.h"
 
 static int table_fd;
 static struct chunk_table table;
@@ -352,33 +353,9 @@ START_TEST(killed_workers_lose_and_double_nothing)
 }
 END_TEST
 
-static Suite *suite(void)
-{
-	Suite *s = suite_create("chunk_table");
-	TCase *c = tcase_create("all");
-
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, a_table_maps_as_it_was_created);
-	tcase_add_test(c, a_foreign_or_cut_table_is_refused);
-	tcase_add_test(c, chunks_are_claimed_lowest_first_and_once);
-	tcase_add_test(c, a_chunk_given_back_is_the_next_one_claimed);
-	tcase_add_test(c, only_written_records_fold_and_only_in_order);
-	tcase_add_test(c, the_ring_never_runs_over_unfolded_records);
-	tcase_add_test(c, a_recycled_record_says_that_it_is);
-	tcase_add_test(c, a_dead_slot_loses_what_it_had_not_written);
-	tcase_add_test(c, a_lane_ends_where_the_supervisor_says);
-	tcase_add_test(c, scans_and_reports_arrive_as_they_were_given);
-	tcase_add_test(c, killed_workers_lose_and_double_nothing);
-	suite_add_tcase(s, c);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *runner = srunner_create(suite());
-
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? 0 : 1;
-}
+UNIT_MAIN(a_table_maps_as_it_was_created, a_foreign_or_cut_table_is_refused,
+	  chunks_are_claimed_lowest_first_and_once, a_chunk_given_back_is_the_next_one_claimed,
+	  only_written_records_fold_and_only_in_order, the_ring_never_runs_over_unfolded_records,
+	  a_recycled_record_says_that_it_is, a_dead_slot_loses_what_it_had_not_written,
+	  a_lane_ends_where_the_supervisor_says, scans_and_reports_arrive_as_they_were_given,
+	  killed_workers_lose_and_double_nothing)
