@@ -81,9 +81,6 @@ static int fail_json(const char *text, const json_error_t *json_error, struct sp
 {
 	char message[sizeof(json_error->text)];
 
-	if (json_error_code(json_error) == json_error_out_of_memory) {
-		return -ENOMEM;
-	}
 	*ret_error = (struct spec_error){
 		.line = json_error->line > 0 ? (unsigned)json_error->line : 1,
 		.column = json_error->column > 0 ? (unsigned)json_error->column : 1,
@@ -94,6 +91,19 @@ static int fail_json(const char *text, const json_error_t *json_error, struct sp
 	copy_printable(message, sizeof(message), json_error->text);
 	snprintf(ret_error->message, sizeof(ret_error->message), "not JSON: %s", message);
 	return -EINVAL;
+}
+
+/* Out of memory, jansson complains of syntax or of nothing; that malloc failed only errno tells. */
+static int load_json(const char *text, size_t len, json_t **ret_root, struct spec_error *ret_error)
+{
+	json_error_t json_error;
+
+	errno = 0;
+	*ret_root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &json_error);
+	if (*ret_root) {
+		return 0;
+	}
+	return errno == ENOMEM ? -ENOMEM : fail_json(text, &json_error, ret_error);
 }
 
 static int fail_too_long(struct spec_error *ret_error)
@@ -110,15 +120,14 @@ int job_spec_parse(const char *text, size_t len, struct job_spec **ret_spec,
 	CLEANUP(job_spec_freep) struct job_spec *spec = NULL;
 	json_auto_t *root = NULL;
 	struct spec_reader reader = {.text = text, .len = len, .error = ret_error};
-	json_error_t json_error;
 	int r;
 
 	if (len > JOB_SPEC_MAX_BYTES) {
 		return fail_too_long(ret_error);
 	}
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &json_error);
-	if (!root) {
-		return fail_json(text, &json_error, ret_error);
+	r = load_json(text, len, &root, ret_error);
+	if (r < 0) {
+		return r;
 	}
 	spec = calloc(1, sizeof(*spec));
 	if (!spec) {

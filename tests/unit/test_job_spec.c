@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "tests/support/unit.h"
 
 #define SMALLEST "{\"version\":1,\"input\":{\"path\":\"a.csv\"},\"output\":{\"path\":\"a.jsonl\"}"
@@ -244,6 +246,38 @@ START_TEST(the_text_need_not_end_with_nul)
 }
 END_TEST
 
+static long n_allocations_left;
+
+static void *malloc_until_none_is_left(size_t size)
+{
+	if (n_allocations_left-- > 0) {
+		return malloc(size);
+	}
+	errno = ENOMEM;
+	return NULL;
+}
+
+START_TEST(running_out_of_memory_is_not_the_specs_fault)
+{
+	static const char text[] = SMALLEST ",\"p\\u0072iority\":1}";
+	long n_failed = 0;
+	int r;
+
+	json_set_alloc_funcs(malloc_until_none_is_left, free);
+	do {
+		struct job_spec *spec = NULL;
+		struct spec_error error;
+
+		n_allocations_left = n_failed++;
+		r = job_spec_parse(text, strlen(text), &spec, &error);
+		ck_assert_int_eq(r == -ENOMEM ? 0 : r, 0);
+		ck_assert((r == 0) == (spec != NULL));
+		job_spec_free(spec);
+	} while (r < 0);
+	ck_assert_int_gt(n_failed, 20);
+}
+END_TEST
+
 START_TEST(a_name_has_few_letters_and_no_more_than_64)
 {
 	char name[66];
@@ -291,5 +325,5 @@ UNIT_MAIN(what_is_left_out_has_its_default, every_key_reaches_its_field,
 	  text_that_is_not_json_has_a_line_but_no_path,
 	  two_targets_with_one_path_are_refused_however_it_is_written,
 	  a_comma_as_quotechar_and_a_quote_as_delimiter_are_refused, a_spec_has_a_greatest_length,
-	  the_text_need_not_end_with_nul, a_name_has_few_letters_and_no_more_than_64,
-	  a_job_may_take_its_files_name)
+	  the_text_need_not_end_with_nul, running_out_of_memory_is_not_the_specs_fault,
+	  a_name_has_few_letters_and_no_more_than_64, a_job_may_take_its_files_name)
