@@ -5,33 +5,25 @@
  */
 #include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "common/util/buf.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/macro.h"
 #include "common/util/num.h"
 #include "common/util/str.h"
-#include "daemon/ctl/client.h"
 #include "daemon/ctl/ctl.h"
-#include "daemon/ctl/job_info.h"
-#include "daemon/ctl/output.h"
 #include "daemon/ctl/progress.h"
 #include "daemon/ctl/run_daemon.h"
-#include "daemon/ctl/run_result.h"
+#include "daemon/ctl/run_report.h"
 #include "daemon/ctl/run_tree.h"
 #include "daemon/ctl/run_watch.h"
 #include "daemon/ctl/spec_file.h"
-#include "daemon/ctl/summary.h"
 #include "daemon/ctl/term.h"
 
 /* zooparalleld takes 64 settings, some of which are ours. */
-enum { SETTINGS_MAX = 48, DAEMON_EXIT_USAGE = 2 };
+enum { SETTINGS_MAX = 48 };
 
 struct run_options {
 	const char *data_root; /* NULL: the current folder */
@@ -171,101 +163,14 @@ static int start_daemon(const struct run_tree *tree, const struct spec_file *spe
 	return CTL_EXIT_COMPLETED;
 }
 
-static void print_to_stderr(struct buf *text)
+static int64_t deadline_after(int64_t timeout_ns)
 {
-	if (buf_terminated(text)) {
-		(void)fputs(text->data, stderr);
-	}
+	int64_t now_ns = clock_monotonic_ns();
+
+	return timeout_ns < INT64_MAX - now_ns ? now_ns + timeout_ns : INT64_MAX;
 }
 
-/* There is no result: the spec was refused, we stopped it, or the daemon died. */
-static int report_no_result(const struct run_tree *tree, const struct run_daemon *daemon,
-			    const struct spec_file *spec, enum run_end end)
-{
-	CLEANUP(client_json_decrefp) json_t *refusal = NULL;
-	CLEANUP(buf_deinit) struct buf lines = BUF_INIT;
-
-	if (run_result_load_refusal(tree, &refusal) == 0) {
-		term_error("%s: %s", spec->path, job_info_text(refusal, "message"));
-		return CTL_EXIT_USAGE;
-	}
-	if (end == RUN_END_INTERRUPTED) {
-		term_error("interrupted; nothing was published");
-		return CTL_EXIT_ABORTED;
-	}
-	if (end == RUN_END_TIMED_OUT) {
-		term_error("stopped by --timeout; nothing was published");
-		return CTL_EXIT_TIMED_OUT;
-	}
-	run_result_add_last_lines(tree, &lines);
-	print_to_stderr(&lines);
-	if (WIFSIGNALED(daemon->status)) {
-		term_error("zooparalleld was killed by signal %d", WTERMSIG(daemon->status));
-		return CTL_EXIT_UNREACHABLE;
-	}
-	term_error("zooparalleld ended with status %d and without a result",
-		   WEXITSTATUS(daemon->status));
-	return WEXITSTATUS(daemon->status) == DAEMON_EXIT_USAGE ? CTL_EXIT_USAGE
-								: CTL_EXIT_UNREACHABLE;
-}
-
-static void report_quietly(const struct job_info *info)
-{
-	if (info->state != JOB_STATE_COMPLETED) {
-		term_error("%s: %s: %s: %s", info->name, job_state_name(info->state), info->reason,
-			   info->message);
-	}
-}
-
-static int report_result(const struct ctl *ctl, const struct run_options *options, json_t *result,
-			 const json_t *rejects, enum run_end end)
-{
-	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
-	struct summary_options shown = {
-		.data_root = options->data_root,
-		.rejects = rejects,
-		.color = term_has_color(STDOUT_FILENO),
-	};
-	struct job_info info;
-	int code = CTL_EXIT_COMPLETED;
-
-	if (job_info_read(result, &info) < 0) {
-		term_error("the job's result can't be read");
-		return CTL_EXIT_FAILED;
-	}
-	if (ctl->json) {
-		code = output_json(result);
-	} else if (options->is_quiet) {
-		report_quietly(&info);
-	} else {
-		summary_add_all(&text, &info, &shown);
-		code = output_text(&text);
-	}
-	if (end == RUN_END_TIMED_OUT && info.state != JOB_STATE_COMPLETED) {
-		term_error("stopped by --timeout");
-		return CTL_EXIT_TIMED_OUT;
-	}
-	return code ? code
-		    : (int)ctl_exit_of_job(info.state, info.error_count > 0, options->strict);
-}
-
-static int report(const struct ctl *ctl, const struct run_tree *tree,
-		  const struct run_daemon *daemon, const struct spec_file *spec,
-		  const struct run_options *options, enum run_end end)
-{
-	CLEANUP(client_json_decrefp) json_t *result = NULL, *rejects = NULL;
-	CLEANUP(buf_deinit) struct buf warnings = BUF_INIT;
-
-	if (run_result_load(tree, &result, &rejects) < 0) {
-		return report_no_result(tree, daemon, spec, end);
-	}
-	if (!options->is_quiet) {
-		run_result_add_warnings(tree, &warnings);
-		print_to_stderr(&warnings);
-	}
-	return report_result(ctl, options, result, rejects, end);
-}
-
+/* From here on signals are ours, so that nothing is left behind. */
 static int run(const struct ctl *ctl, const struct spec_file *spec, const char *data_root,
 	       const struct run_options *options)
 {
@@ -273,31 +178,38 @@ static int run(const struct ctl *ctl, const struct spec_file *spec, const char *
 	CLEANUP(run_tree_remove) struct run_tree tree = {""};
 	CLEANUP(run_daemon_deinit) struct run_daemon daemon = RUN_DAEMON_INIT;
 	struct progress progress = progress_init(options->is_quiet);
-	int64_t now_ns = clock_monotonic_ns();
 	char socket_path[RUN_TREE_PATH_SIZE];
 	struct run_watch watch = {
 		.daemon = &daemon,
 		.progress = &progress,
 		.socket_path = socket_path,
 		.signal_fd = signal_fd,
-		.deadline_ns = options->timeout_ns < INT64_MAX - now_ns
-				       ? now_ns + options->timeout_ns
-				       : INT64_MAX,
+		.deadline_ns = deadline_after(options->timeout_ns),
 	};
-	int code, end;
+	int code, end = signal_fd;
 
-	code = make_tree(data_root, &tree);
-	code = code ? code : start_daemon(&tree, spec, data_root, options, &daemon);
-	if (code) {
-		return code;
+	if (end >= 0) {
+		code = make_tree(data_root, &tree);
+		code = code ? code : start_daemon(&tree, spec, data_root, options, &daemon);
+		if (code) {
+			return code;
+		}
+		run_tree_path(&tree, "run/control.sock", socket_path);
+		end = run_watch(&watch);
 	}
-	run_tree_path(&tree, "run/control.sock", socket_path);
-	end = run_watch(&watch);
-	if (signal_fd < 0 || end < 0) {
-		term_error("cannot watch the daemon: %s", strerror(-MIN(end, signal_fd)));
+	if (end < 0) {
+		term_error("cannot watch the daemon: %s", strerror(-end));
 		return CTL_EXIT_FAILED;
 	}
-	return report(ctl, &tree, &daemon, spec, options, (enum run_end)end);
+	return run_report(ctl, &(struct run_report){
+				       .tree = &tree,
+				       .spec = spec,
+				       .data_root = options->data_root,
+				       .end = (enum run_end)end,
+				       .daemon_status = daemon.status,
+				       .is_strict = options->strict,
+				       .is_quiet = options->is_quiet,
+			       });
 }
 
 int cmd_run(struct ctl *ctl, int argc, char **argv)

@@ -39,6 +39,18 @@ static int64_t parse_utc(const char *text)
 	return end ? (int64_t)timegm(&tm) * CLOCK_NS_PER_SEC : 0;
 }
 
+/* A result.json has the two ends of it instead. */
+static double duration_seconds(const json_t *json)
+{
+	int64_t started_ns = job_info_integer(json, "started_at_ns");
+	int64_t finished_ns = job_info_integer(json, "finished_at_ns");
+	double difference = started_ns > 0 && finished_ns > started_ns
+				    ? (double)(finished_ns - started_ns) / (double)CLOCK_NS_PER_SEC
+				    : 0;
+
+	return job_info_number(json, "duration_seconds", difference);
+}
+
 int job_info_read(const json_t *json, struct job_info *ret_info)
 {
 	struct job_info info = {
@@ -55,7 +67,7 @@ int job_info_read(const json_t *json, struct job_info *ret_info)
 		.items_per_second = job_info_number(json, "items_per_second", 0),
 		.progress = job_info_number(json, "progress", -1),
 		.eta_seconds = job_info_number(json, "eta_seconds", -1),
-		.duration_seconds = job_info_number(json, "duration_seconds", 0),
+		.duration_seconds = duration_seconds(json),
 		.submitted_at_ns = parse_utc(job_info_text(json, "submitted_at")),
 		.json = json,
 	};

@@ -91,10 +91,12 @@ static void add_account(struct buf *out, const struct job_info *info)
 				    ? (double)info->total_processed / info->duration_seconds
 				    : 0;
 
-	buf_printf(out, "rows       %s = %s ok + %s rejected\n",
-		   count(total, info->total_processed), count(ok, info->success_count),
-		   count(rejected, info->error_count));
-	buf_printf(out, "time       %s, %s rows/s\n", duration(time, info->duration_seconds),
+	buf_printf(out, "rows       %s = %s ok + %s rejected", count(total, info->total_processed),
+		   count(ok, info->success_count), count(rejected, info->error_count));
+	if (info->filtered > 0) {
+		buf_printf(out, " + %s filtered", count(ok, info->filtered));
+	}
+	buf_printf(out, "\ntime       %s, %s rows/s\n", duration(time, info->duration_seconds),
 		   count(rate, per_second < 1e18 ? (int64_t)per_second : 0));
 }
 

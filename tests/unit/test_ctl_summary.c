@@ -53,6 +53,27 @@ START_TEST(a_job_is_read_from_its_json)
 }
 END_TEST
 
+START_TEST(a_result_file_tells_the_duration_by_its_ends)
+{
+	struct job_info info = parse("{\"id\":\"x\",\"state\":\"completed\","
+				     "\"started_at_ns\":1000000000,\"finished_at_ns\":2500000000}");
+
+	ck_assert_double_eq(info.duration_seconds, 1.5);
+}
+END_TEST
+
+START_TEST(filtered_rows_are_part_of_the_account)
+{
+	CLEANUP(buf_deinit) struct buf out = BUF_INIT;
+	struct job_info info = parse(completed);
+
+	info.filtered = 5;
+	summary_add_all(&out, &info, &(struct summary_options){0});
+	ck_assert_ptr_nonnull(
+		strstr(buf_terminated(&out), "1,000 = 998 ok + 2 rejected + 5 filtered\n"));
+}
+END_TEST
+
 START_TEST(what_is_no_job_is_refused)
 {
 	static const char *const texts[] = {
@@ -174,9 +195,10 @@ START_TEST(every_reason_of_a_failure_comes_with_advice)
 }
 END_TEST
 
-UNIT_MAIN_WITH(NULL, drop_document, a_job_is_read_from_its_json, what_is_no_job_is_refused,
-	       members_of_a_wrong_type_count_as_missing, the_exit_code_tells_the_end,
-	       a_completed_run_is_accounted_for,
+UNIT_MAIN_WITH(NULL, drop_document, a_job_is_read_from_its_json,
+	       a_result_file_tells_the_duration_by_its_ends, filtered_rows_are_part_of_the_account,
+	       what_is_no_job_is_refused, members_of_a_wrong_type_count_as_missing,
+	       the_exit_code_tells_the_end, a_completed_run_is_accounted_for,
 	       a_failed_run_says_why_and_what_to_do_and_names_no_output,
 	       the_first_rejects_are_shown_and_the_rest_counted, one_line_tells_an_end,
 	       every_reason_of_a_failure_comes_with_advice)
