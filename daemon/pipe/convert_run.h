@@ -40,10 +40,17 @@ struct convert_run {
 	size_t batch_bytes;
 };
 
+/* What a batch has at first, and mostly. */
+#define CONVERT_BATCH_BYTES ((size_t)16 << 10)
+
+/* Whether one of the budgets is used up. */
+bool convert_run_is_spent(const struct convert_run *run);
+
 /* Moves on behind bytes[0..len), which are those at result.end. */
 void convert_run_advance(struct convert_run *run, const uint8_t *bytes, size_t len);
 
-/* Reports progress, and empties a buf that is full. Returns as convert_chunk(). */
+/* Empties the bufs if one is full; the second also reports progress. Return as convert_chunk(). */
+int convert_run_flush_if_full(struct convert_run *run) MUST_CHECK;
 int convert_run_report(struct convert_run *run) MUST_CHECK;
 
 /*
@@ -54,3 +61,6 @@ int convert_row_judge(struct convert_run *run, const uint8_t *row, size_t len) M
 
 /* Finds the end of the row at result.end, judges it, and advances behind it. */
 int convert_row_next(struct convert_run *run) MUST_CHECK;
+
+/* Converts the rows from result.end on: some, or one, or skips an empty line. */
+int convert_batch_next(struct convert_run *run) MUST_CHECK;
