@@ -7,20 +7,21 @@
 
 /*
  * Publication of a job's outputs (design §5 "Commit"), one storage request after the other:
- * truncate and fsync each temporary file; write commit.json; rename errors first, outputs last
- * (RENAME_NOREPLACE where if_exists is fail); fsync their directories; copy the head of the
- * errors file into the state; write result.json; move the receipt. Asynchronous: done_fn is told
- * the outcome exactly once.
+ * truncate and fsync each temporary file; copy the heads of error files into the state; remove what
+ * is not published; write commit.json; rename errors first, outputs last (RENAME_NOREPLACE where
+ * if_exists is fail) and fsync their directories; write result.json; move the receipt.
+ *
+ * What a crash leaves at each of these points is in the table at the top of commit.c.
  */
 struct commit;
 
 struct commit_output {
 	unsigned root;
-	int fd;	     /* the open temporary file */
-	int dir_fd;  /* directory that holds both */
-	char *temporary_name, *target_name;	/* components in dir_fd */
-	char *temporary_path, *target_path;	/* relative to the root, for commit.json */
-	uint64_t size_bytes;	/* end of the last accepted row */
+	int fd;				    /* the open temporary file */
+	int dir_fd;			    /* directory that holds both */
+	char *temporary_name, *target_name; /* components in dir_fd */
+	char *temporary_path, *target_path; /* relative to the root, for commit.json */
+	uint64_t size_bytes;		    /* end of the last accepted row */
 	bool is_errors;
 	bool is_noreplace;
 	bool is_published; /* false: removed instead (the rows of a job that failed) */
@@ -30,27 +31,41 @@ struct commit_output {
 
 struct commit_options {
 	struct storage *storage;
-	int job_dir_fd;	   /* <state_dir>/jobs/ID */
+	int job_dir_fd;			   /* <state_dir>/jobs/ID */
 	int active_dir_fd, receipt_dir_fd; /* spool/active, spool/done or spool/failed */
 	const char *receipt;
-	const struct job_result *result; /* complete, state and reason as they will be */
+	const struct job_result *result; /* complete, but for commit_seconds */
 	struct commit_output *outputs;	 /* errors first */
-	size_t n_outputs;
+	size_t n_outputs;		 /* 0: only the result and the receipt */
 };
 
-/* reason OK and status 0: all is published and durable. Otherwise why not, with a sentence. */
+/*
+ * status 0 and JOB_REASON_OK: all is published and durable, the job has ended as its result says.
+ * Should only result.json or the receipt's move have failed, that is logged, and the next start
+ * makes it good from commit.json.
+ *
+ * Otherwise -errno, why not (no_space, output_exists, output_unwritable, io_error), and a sentence;
+ * temporary files and commit.json are gone. An error file may have been published by then, and
+ * earlier outputs of a job with several pipes. The commit may be freed in here.
+ */
 typedef void (*commit_done_fn)(void *userdata, int status, enum job_reason reason,
 			       const char *message);
 
-/* options and all it points to must live until done_fn. */
+/*
+ * options and all it points to must live until done_fn, which is called exactly once and not from
+ * inside commit_start.
+ */
 int commit_start(const struct commit_options *options, commit_done_fn fn, void *userdata,
 		 struct commit **ret_commit) MUST_CHECK;
+
+/* In done_fn, or after the storage was freed. NULL is fine; returns NULL. */
 struct commit *commit_free(struct commit *commit);
 
 /*
  * At start: a job that has commit.json and no result.json. Looks at each file: temporary still
  * there (same inode) -> rename is still to be done; gone and target has the inode -> done; else
- * the job cannot be finished. Returns 1: finish by commit_start with what is left; 0: all renames
- * are done, only the result is missing; -ESTALE: lost; -errno.
+ * the job cannot be finished. Returns 1: finish by commit_start with the outputs whose temporary
+ * files are there; 0: all renames are done, commit_start without outputs; -ESTALE: lost; -errno.
  */
-int commit_recover(const struct commit_record *record, const int *root_fds, size_t n_roots) MUST_CHECK;
+int commit_recover(const struct commit_record *record, const int *root_fds,
+		   size_t n_roots) MUST_CHECK;

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commit is a line of steps, each a storage request per output or one in all. What a crash (of
+ * the daemon, the storage process, or the machine) leaves behind, by the last step that was done:
+ *
+ *	step		on the disk				the next start
+ *	(begun)		*.part, targets as before		runs the job again
+ *	FINISH		*.part whole and durable		the same
+ *	HEAD		and errors.jsonl in the state		the same
+ *	DROP		unpublished *.part gone			the same
+ *	RECORD		commit.json: COMMITTING			goes on from RENAME (commit_recover)
+ *	RENAME 1..k	k targets are the new files		renames the rest; a target counts as
+ *								done if it is the inode in the
+ *record RENAME all	all published				writes the result of the record
+ *	RESULT		result.json				moves the receipt
+ *	RECEIPT		receipt in done/ or failed/		nothing
+ *
+ * A rename is atomic and its directory is synced before the next, so no state lies between the
+ * lines: that is why RECORD must be durable before the first RENAME, and RESULT come after the
+ * last.
+ *
+ * A step that fails before all is published leads to the undo steps, the record first: as long as
+ * it stands, a start would try to finish. A step whose storage process died is done once more if it
+ * can be told whether it was done (all but FINISH: what became of that fsync no one knows).
+ */
+#include "daemon/sched/commit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/util/clock.h"
+#include "common/util/fd.h"
+#include "common/util/log.h"
+#include "daemon/sched/failure.h"
+
+#define HEAD_LINES	 1000
+#define STATE_FILE_MODE	 0640
+#define COMMIT_FILE_NAME "commit.json"
+#define RESULT_FILE_NAME "result.json"
+
+enum step {
+	STEP_FINISH,
+	STEP_HEAD,
+	STEP_DROP,
+	STEP_RECORD,
+	STEP_RENAME,
+	STEP_RESULT,
+	STEP_RECEIPT,
+	STEP_END,
+	STEP_UNDO_RECORD,
+	STEP_UNDO_FILES,
+	STEP_UNDO_END,
+};
+
+struct commit {
+	const struct commit_options *options;
+	commit_done_fn fn;
+	void *userdata;
+	int64_t started_at_ns;
+	enum step step;
+	size_t index; /* of the output that the step is at */
+	bool is_second_try;
+	int status; /* of the step that failed */
+	struct failure failure;
+};
+
+#define SKIPPED 1
+
+static void on_reply(void *userdata, const struct storage_reply *reply);
+
+static int commit_submit(struct commit *commit, const struct storage_request *request,
+			 const int *fds)
+{
+	return storage_submit(commit->options->storage, request, fds, on_reply, commit);
+}
+
+static size_t n_published(const struct commit *commit)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < commit->options->n_outputs; i++) {
+		n += commit->options->outputs[i].is_published;
+	}
+	return n;
+}
+
+static int request_finish(struct commit *commit, const struct commit_output *output)
+{
+	if (!output->is_published && !output->head_name) {
+		return SKIPPED;
+	}
+	struct storage_request request = {
+		.op = STORAGE_FINISH_FILE, .n_fds = 1, .size = output->size_bytes};
+	return commit_submit(commit, &request, &output->fd);
+}
+
+static int request_head(struct commit *commit, const struct commit_output *output)
+{
+	if (!output->head_name) {
+		return SKIPPED;
+	}
+	struct storage_request request;
+	int r = storage_request_init(&request, STORAGE_COPY_LINES, NULL, output->head_name);
+	if (r < 0) {
+		return r;
+	}
+	request.n_fds = 2;
+	request.size = HEAD_LINES;
+	request.mode = STATE_FILE_MODE;
+	int fds[] = {output->fd, commit->options->job_dir_fd};
+	return commit_submit(commit, &request, fds);
+}
+
+static int request_unlink(struct commit *commit, int dir_fd, const char *name)
+{
+	struct storage_request request;
+	int r = storage_request_init(&request, STORAGE_UNLINK, name, NULL);
+	if (r < 0) {
+		return r;
+	}
+	request.n_fds = 1;
+	return commit_submit(commit, &request, &dir_fd);
+}
+
+static int request_drop(struct commit *commit, const struct commit_output *output)
+{
+	return output->is_published
+		       ? SKIPPED
+		       : request_unlink(commit, output->dir_fd, output->temporary_name);
+}
+
+static int request_write(struct commit *commit, const char *name, struct buf *text)
+{
+	struct storage_request request;
+	int r = storage_request_init(&request, STORAGE_WRITE_FILE, name, NULL);
+	if (r == 0) {
+		r = buf_error(text);
+	}
+	if (r < 0) {
+		return r;
+	}
+	CLEANUP(fd_closep) int text_fd = fd_memfd(name, text->data, text->len);
+	if (text_fd < 0) {
+		return text_fd;
+	}
+	request.n_fds = 2;
+	request.mode = STATE_FILE_MODE;
+	int fds[] = {commit->options->job_dir_fd, text_fd};
+	return commit_submit(commit, &request, fds);
+}
+
+/* Fills in the files to be renamed; their texts stay the outputs'. */
+static int fill_record(const struct commit *commit, struct commit_record *record)
+{
+	for (size_t i = 0; i < commit->options->n_outputs; i++) {
+		const struct commit_output *output = &commit->options->outputs[i];
+		struct stat st;
+		if (!output->is_published) {
+			continue;
+		}
+		if (fstat(output->fd, &st) < 0) {
+			return -errno;
+		}
+		record->files[record->n_files++] = (struct commit_file){
+			.root = output->root,
+			.temporary = output->temporary_path,
+			.target = output->target_path,
+			.dev = st.st_dev,
+			.inode = st.st_ino,
+			.size_bytes = output->size_bytes,
+			.is_errors = output->is_errors,
+			.is_noreplace = output->is_noreplace,
+		};
+	}
+	return 0;
+}
+
+static int request_record(struct commit *commit, const struct commit_output *output)
+{
+	if (n_published(commit) == 0) {
+		return SKIPPED;
+	}
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	struct job_result result = *commit->options->result;
+	CLEANUP(free_p)
+	struct commit_file *files = calloc(commit->options->n_outputs, sizeof(*files));
+	if (!files) {
+		return -ENOMEM;
+	}
+	struct commit_record record = {.result = &result, .files = files};
+	int r = fill_record(commit, &record);
+	if (r < 0) {
+		return r;
+	}
+	commit_record_render(&record, &text);
+	return request_write(commit, COMMIT_FILE_NAME, &text);
+}
+
+static int request_rename(struct commit *commit, const struct commit_output *output)
+{
+	struct storage_request request;
+	struct stat st;
+	if (!output->is_published) {
+		return SKIPPED;
+	}
+	int r = storage_request_init(&request, STORAGE_RENAME, output->temporary_name,
+				     output->target_name);
+	if (r < 0) {
+		return r;
+	}
+	if (fstat(output->fd, &st) < 0) {
+		return -errno;
+	}
+	request.n_fds = 2;
+	request.flags = output->is_noreplace ? RENAME_NOREPLACE : 0;
+	request.size = st.st_ino;
+	int fds[] = {output->dir_fd, output->dir_fd};
+	return commit_submit(commit, &request, fds);
+}
+
+static int request_result(struct commit *commit, const struct commit_output *output)
+{
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	struct job_result result = *commit->options->result;
+	result.commit_seconds = (double)(clock_monotonic_ns() - commit->started_at_ns) /
+				(double)CLOCK_NS_PER_SEC;
+	job_result_render(&result, &text);
+	return request_write(commit, RESULT_FILE_NAME, &text);
+}
+
+static int request_receipt(struct commit *commit, const struct commit_output *output)
+{
+	const struct commit_options *options = commit->options;
+	struct storage_request request;
+	if (!options->receipt) {
+		return SKIPPED;
+	}
+	int r = storage_request_init(&request, STORAGE_RENAME, options->receipt, options->receipt);
+	if (r < 0) {
+		return r;
+	}
+	request.n_fds = 2;
+	int fds[] = {options->active_dir_fd, options->receipt_dir_fd};
+	return commit_submit(commit, &request, fds);
+}
+
+static int request_undo_record(struct commit *commit, const struct commit_output *output)
+{
+	return request_unlink(commit, commit->options->job_dir_fd, COMMIT_FILE_NAME);
+}
+
+static int request_undo_file(struct commit *commit, const struct commit_output *output)
+{
+	return request_unlink(commit, output->dir_fd, output->temporary_name);
+}
+
+struct step_info {
+	/* Submits it: 0, SKIPPED if there is nothing to do, -errno. */
+	int (*request)(struct commit *commit, const struct commit_output *output);
+	bool is_per_output;
+	bool is_fatal; /* its failure fails the commit */
+	bool is_repeatable;
+	const char *what; /* "cannot ... FILE: why" */
+};
+
+static const struct step_info steps[] = {
+	[STEP_FINISH] = {request_finish, true, true, false, "write"},
+	[STEP_HEAD] = {request_head, true, false, true, "copy the first rejects of"},
+	[STEP_DROP] = {request_drop, true, false, true, "remove the temporary file of"},
+	[STEP_RECORD] = {request_record, false, true, true, "record the commit of"},
+	[STEP_RENAME] = {request_rename, true, true, true, "put in place"},
+	[STEP_RESULT] = {request_result, false, true, true, "record the result of"},
+	[STEP_RECEIPT] = {request_receipt, false, false, true, "move the receipt of"},
+	[STEP_UNDO_RECORD] = {request_undo_record, false, false, true, "take back the commit of"},
+	[STEP_UNDO_FILES] = {request_undo_file, true, false, true, "remove the temporary file of"},
+};
+
+static const struct commit_output *current_output(const struct commit *commit)
+{
+	return steps[commit->step].is_per_output ? &commit->options->outputs[commit->index] : NULL;
+}
+
+/* Submits the next thing to do. 1: there is none left; 0: under way; -errno. */
+static int commit_advance(struct commit *commit)
+{
+	while (commit->step != STEP_END && commit->step != STEP_UNDO_END) {
+		const struct step_info *info = &steps[commit->step];
+		size_t n = info->is_per_output ? commit->options->n_outputs : 1;
+		if (commit->index >= n) {
+			commit->step++;
+			commit->index = 0;
+			continue;
+		}
+		int r = info->request(commit, current_output(commit));
+		if (r != SKIPPED) {
+			return r;
+		}
+		commit->index++;
+	}
+	return 1;
+}
+
+static enum job_reason reason_of(const struct commit *commit, int error)
+{
+	if (commit->step != STEP_RENAME) {
+		return failure_reason_of(error, JOB_REASON_IO_ERROR);
+	}
+	switch (error) {
+	case EEXIST:
+		return JOB_REASON_OUTPUT_EXISTS;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case ENOENT:
+	case EISDIR:
+		return JOB_REASON_OUTPUT_UNWRITABLE;
+	default:
+		return failure_reason_of(error, JOB_REASON_IO_ERROR);
+	}
+}
+
+static bool is_fatal(const struct commit *commit)
+{
+	const struct commit_output *output = current_output(commit);
+	if (commit->step == STEP_RESULT) {
+		return n_published(commit) == 0; /* else commit.json has the result */
+	}
+	return steps[commit->step].is_fatal && (!output || output->is_published);
+}
+
+/* The step failed: on to the next if it can be lived with, else to the undo steps. */
+static void commit_fail(struct commit *commit, int status)
+{
+	const struct commit_output *output = current_output(commit);
+	const char *id = commit->options->result->id;
+	const char *what = steps[commit->step].what;
+	const char *name = output ? output->target_path : id;
+	if (!is_fatal(commit)) {
+		log_job(LOG_LEVEL_WARNING, id, -1, "cannot %s %s: %s", what, name,
+			strerror(-status));
+		commit->index++;
+		return;
+	}
+	commit->status = status;
+	failure_set(&commit->failure, reason_of(commit, -status), "cannot %s %s: %s", what, name,
+		    strerror(-status));
+	commit->step = STEP_UNDO_RECORD;
+	commit->index = 0;
+}
+
+/* Goes on until something is under way or all is done. */
+static void commit_run(struct commit *commit)
+{
+	for (;;) {
+		int r = commit_advance(commit);
+		if (r == 0) {
+			return;
+		}
+		if (r > 0) {
+			break;
+		}
+		commit_fail(commit, r);
+	}
+	commit->fn(commit->userdata, commit->status, commit->failure.reason,
+		   commit->failure.message);
+}
+
+static void on_reply(void *userdata, const struct storage_reply *reply)
+{
+	struct commit *commit = userdata;
+	bool is_again = reply->is_lost && steps[commit->step].is_repeatable &&
+			!commit->is_second_try;
+	commit->is_second_try = is_again;
+	if (reply->status < 0 && !is_again) {
+		commit_fail(commit, reply->status);
+	} else if (!is_again) {
+		commit->index++;
+	}
+	commit_run(commit);
+}
+
+int commit_start(const struct commit_options *options, commit_done_fn fn, void *userdata,
+		 struct commit **ret_commit)
+{
+	struct commit *commit = calloc(1, sizeof(*commit));
+	if (!commit) {
+		return -ENOMEM;
+	}
+	commit->options = options;
+	commit->fn = fn;
+	commit->userdata = userdata;
+	commit->started_at_ns = clock_monotonic_ns();
+	/* RESULT is never skipped, so something is under way after this, or it has failed. */
+	int r = commit_advance(commit);
+	if (r < 0) {
+		free(commit);
+		return r;
+	}
+	*ret_commit = commit;
+	return 0;
+}
+
+struct commit *commit_free(struct commit *commit)
+{
+	free(commit);
+	return NULL;
+}
