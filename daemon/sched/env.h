@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdint.h>
+
+#include "daemon/sched/scheduler.h"
+
+/* What all runs share; outlives them. */
+struct sched_env {
+	struct loop *loop;
+	struct scheduler_options options; /* descriptors and paths are borrowed from the caller */
+	int active_dir_fd, done_dir_fd, failed_dir_fd; /* of the spool */
+};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Failures are built in place, in a fixed buffer: to say that memory or space ran out must need
+ * neither.
+ */
+#include "daemon/sched/failure.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/util/str.h"
+
+static void make_printable(char *text)
+{
+	size_t bad_offset;
+
+	text[str_utf8_floor(text, strlen(text), FAILURE_MESSAGE_SIZE - 4)] = '\0';
+	for (char *at = text; *at != '\0'; at++) {
+		if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+			*at = '?';
+		}
+	}
+	while (!str_is_utf8(text, strlen(text), &bad_offset)) {
+		text[bad_offset] = '?';
+	}
+}
+
+void failure_set(struct failure *failure, enum job_reason reason, const char *format, ...)
+{
+	va_list args;
+
+	failure->reason = reason;
+	va_start(args, format);
+	vsnprintf(failure->message, sizeof(failure->message), format, args);
+	va_end(args);
+	make_printable(failure->message);
+}
+
+enum job_reason failure_reason_of(int error, enum job_reason otherwise)
+{
+	return error == ENOSPC || error == EDQUOT ? JOB_REASON_NO_SPACE : otherwise;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The path is opened again, beneath its root, rather than a kept descriptor asked: a job of
+ * 100,000 files cannot keep them open, and a file that was replaced under its name has changed as
+ * much as one that was written to. O_PATH asks for no permission and no data.
+ */
+#include "daemon/sched/input_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util/fd.h"
+
+#define FILES_PER_TURN 100
+
+struct input_check {
+	struct loop *loop;
+	struct loop_source *defer;
+	const struct plan *plan;
+	const int *root_fds;
+	input_check_done_fn fn;
+	void *userdata;
+	size_t pipe, file; /* the next one to look at */
+	struct failure failure;
+};
+
+static void check_file(struct input_check *check, const struct plan_file *file, int root_fd)
+{
+	struct plan_identity identity;
+	CLEANUP(fd_closep) int fd = fd_open_beneath(root_fd, file->path, O_PATH, 0);
+	int r = fd < 0 ? fd : plan_identity_of(fd, &identity);
+
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM) {
+		failure_set(&check->failure, JOB_REASON_INTERNAL, "%s: cannot be looked at: %s",
+			    file->path, strerror(-r));
+	} else if (r < 0) {
+		failure_set(&check->failure, JOB_REASON_INPUT_CHANGED,
+			    "%s: is no longer there as it was when the job started: %s", file->path,
+			    strerror(-r));
+	} else if (!plan_identity_equal(&identity, &file->identity)) {
+		failure_set(&check->failure, JOB_REASON_INPUT_CHANGED,
+			    "%s: was changed or replaced while the job ran", file->path);
+	}
+}
+
+/* Looks at the next file. False: there is none left, or one has failed. */
+static bool check_next(struct input_check *check)
+{
+	while (check->pipe < check->plan->n_pipes &&
+	       check->file >= check->plan->pipes[check->pipe].n_files) {
+		check->pipe++;
+		check->file = 0;
+	}
+	if (check->pipe >= check->plan->n_pipes) {
+		return false;
+	}
+	const struct plan_pipe *pipe = &check->plan->pipes[check->pipe];
+	check_file(check, &pipe->files[check->file++], check->root_fds[pipe->root]);
+	return check->failure.reason == JOB_REASON_OK;
+}
+
+static void on_turn(void *userdata)
+{
+	struct input_check *check = userdata;
+	bool has_more = true;
+
+	check->defer = loop_source_free(check->defer);
+	for (int i = 0; i < FILES_PER_TURN && has_more; i++) {
+		has_more = check_next(check);
+	}
+	if (has_more) {
+		int r = loop_add_defer(check->loop, on_turn, check, &check->defer);
+
+		if (r == 0) {
+			return;
+		}
+		failure_set(&check->failure, JOB_REASON_INTERNAL, "cannot add an event: %s",
+			    strerror(-r));
+	}
+	check->fn(check->userdata, &check->failure);
+}
+
+int input_check_start(struct loop *loop, const struct plan *plan, const int *root_fds,
+		      input_check_done_fn fn, void *userdata, struct input_check **ret_check)
+{
+	struct input_check *check = calloc(1, sizeof(*check));
+
+	if (check == NULL) {
+		return -ENOMEM;
+	}
+	check->loop = loop;
+	check->plan = plan;
+	check->root_fds = root_fds;
+	check->fn = fn;
+	check->userdata = userdata;
+	int r = loop_add_defer(loop, on_turn, check, &check->defer);
+	if (r < 0) {
+		free(check);
+		return r;
+	}
+	*ret_check = check;
+	return 0;
+}
+
+struct input_check *input_check_free(struct input_check *check)
+{
+	if (check != NULL) {
+		loop_source_free(check->defer);
+		free(check);
+	}
+	return NULL;
+}

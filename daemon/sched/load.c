@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a start makes of what the last daemon left. A job with a result has ended, one with a
+ * commit record was being published, every other one runs again from its input. Reading is done
+ * before the loop runs; whatever has to be written or removed goes to the storage process.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util/fd.h"
+#include "common/util/log.h"
+#include "daemon/sched/commit.h"
+#include "daemon/sched/scheduler_private.h"
+
+/* --- requests whose end nobody waits for ------------------------------------------------------ */
+
+static void on_done(void *userdata, const struct storage_reply *reply)
+{
+	if (reply->status < 0) {
+		log_warning("storage: cannot tidy up what an earlier daemon left: %s",
+			    strerror(-reply->status));
+	}
+}
+
+static void submit(struct scheduler *scheduler, enum storage_op op, const char *name,
+		   const int *fds, uint32_t n_fds)
+{
+	struct storage_request request;
+	int r = storage_request_init(&request, op, name, op == STORAGE_RENAME ? name : NULL);
+
+	if (r == 0) {
+		request.n_fds = n_fds;
+		r = storage_submit(scheduler->env.options.storage, &request, fds, on_done, NULL);
+	}
+	if (r < 0) {
+		log_warning("storage: %s: %s", name, strerror(-r));
+	}
+}
+
+static void remove_tree(struct scheduler *scheduler, int dir_fd, const char *name)
+{
+	submit(scheduler, STORAGE_REMOVE_TREE, name, &dir_fd, 1);
+}
+
+/* --- one job ---------------------------------------------------------------------------------- */
+
+/* Its end was written, but the daemon died before the receipt had moved. */
+static void move_receipt(struct scheduler *scheduler, const struct stored_job *stored)
+{
+	const struct sched_env *env = &scheduler->env;
+	bool is_done = stored->result->state == JOB_STATE_COMPLETED;
+	int fds[] = {env->active_dir_fd, is_done ? env->done_dir_fd : env->failed_dir_fd};
+
+	submit(scheduler, STORAGE_RENAME, stored->receipt, fds, ARRAY_SIZE(fds));
+}
+
+static int load_ended(struct scheduler *scheduler, struct stored_job *stored)
+{
+	CLEANUP(job_freep) struct job *job = NULL;
+
+	if (stored->receipt != NULL) {
+		move_receipt(scheduler, stored);
+	}
+	int r = job_new_ended(stored->result, &job);
+	if (r < 0) {
+		return r;
+	}
+	stored->result = NULL;
+	r = job_list_add(&scheduler->jobs, job);
+	if (r < 0) {
+		return r;
+	}
+	TAKE_PTR(job);
+	return 0;
+}
+
+static int go_on_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored)
+{
+	const struct scheduler_options *options = &scheduler->env.options;
+	struct run_callbacks callbacks = scheduler_callbacks(scheduler);
+	struct failure failure;
+	int r = commit_recover(stored->commit, options->root_fds, options->n_roots);
+
+	if (r == -ENOMEM) {
+		return r;
+	}
+	if (r < 0) {
+		failure_set(&failure, JOB_REASON_IO_ERROR,
+			    "the daemon ended while the outputs were published, and they are not "
+			    "there any more");
+		job->refusal = failure;
+		return 0;
+	}
+	log_job(LOG_LEVEL_NOTICE, job->id, -1,
+		"was being published when the daemon ended; publishing the rest");
+	job->started_at_ns = stored->commit->result->started_at_ns;
+	r = run_new_recovered(&scheduler->env, job, stored->commit, &callbacks, &job->run);
+	if (r < 0) {
+		return r;
+	}
+	stored->commit = NULL;
+	job_set_state(job, JOB_STATE_RUNNING);
+	return 0;
+}
+
+static int load_unfinished(struct scheduler *scheduler, struct stored_job *stored)
+{
+	const struct scheduler_options *options = &scheduler->env.options;
+	CLEANUP(job_freep) struct job *job = NULL;
+	CLEANUP(free_p) char *error = NULL;
+	int r = job_new(stored->meta, stored->spec, stored->spec_len, options->root_paths,
+			options->n_roots, &job, &error);
+
+	if (r == -EINVAL) {
+		log_job(LOG_LEVEL_ERROR, stored->id, -1,
+			"its spec is no longer valid, so it cannot run again: %s", error);
+		return 0;
+	}
+	if (r < 0) {
+		return r;
+	}
+	job->is_rerun = true;
+	if (stored->commit != NULL) {
+		r = job_list_add(&scheduler->jobs, job);
+		return r < 0 ? r : go_on_committing(scheduler, TAKE_PTR(job), stored);
+	}
+	log_job(LOG_LEVEL_NOTICE, job->id, -1,
+		"had not ended when the daemon did; it runs again from its input");
+	r = scheduler_enqueue(scheduler, job);
+	if (r == 0) {
+		TAKE_PTR(job);
+	}
+	return r;
+}
+
+static int on_stored(void *userdata, struct stored_job *stored)
+{
+	struct scheduler *scheduler = userdata;
+	char *last_id = history_last_id(scheduler->history);
+
+	if (strcmp(stored->id, last_id) > 0) {
+		snprintf(last_id, JOB_ID_SIZE, "%s", stored->id);
+	}
+	if (stored->result != NULL) {
+		return load_ended(scheduler, stored);
+	}
+	if (stored->spec == NULL || stored->meta == NULL) {
+		log_job(LOG_LEVEL_NOTICE, stored->id, -1,
+			"was never fully claimed; removing what there is of it");
+		remove_tree(scheduler, scheduler->env.options.jobs_dir_fd, stored->id);
+		return 0;
+	}
+	return load_unfinished(scheduler, stored);
+}
+
+/* --- all -------------------------------------------------------------------------------------- */
+
+static void fold_loaded(struct scheduler *scheduler)
+{
+	CLEANUP(free_p)
+	struct job **ended = calloc(scheduler->jobs.n_items + 1, sizeof(struct job *));
+	size_t n_ended = 0;
+
+	if (ended == NULL) {
+		return;
+	}
+	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
+		if (scheduler->jobs.items[i]->result != NULL) {
+			ended[n_ended++] = scheduler->jobs.items[i];
+		}
+	}
+	history_load_results(scheduler->history, ended, n_ended);
+}
+
+/* Runtime directories of jobs that are over; those that run again clear their own. */
+static int sweep_run_dir(struct scheduler *scheduler)
+{
+	int dir_fd = scheduler->env.options.run_jobs_dir_fd;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (dir == NULL) {
+		int r = -errno;
+
+		fd_close(fd);
+		return r;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		const struct job *job = job_list_find(&scheduler->jobs, entry->d_name);
+
+		if (entry->d_name[0] != '.' && (job == NULL || job->result != NULL)) {
+			remove_tree(scheduler, dir_fd, entry->d_name);
+		}
+	}
+	closedir(dir);
+	return 0;
+}
+
+int scheduler_load(struct scheduler *scheduler)
+{
+	int r = history_load(scheduler->history);
+
+	if (r < 0) {
+		return r;
+	}
+	r = job_store_load(scheduler->env.options.jobs_dir_fd, scheduler->env.active_dir_fd,
+			   on_stored, scheduler);
+	if (r < 0) {
+		return r;
+	}
+	fold_loaded(scheduler);
+	r = sweep_run_dir(scheduler);
+	retention_wake(scheduler);
+	scheduler_kick(scheduler);
+	return r;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a dead `prepare` leaves is thrown away, and so is a plan that does not load: both are the
+ * same fault, a worker that did not do its work. A plan that says why the inputs cannot be used is
+ * none; it is the answer.
+ */
+#include "daemon/sched/prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/model/worker_protocol.h"
+#include "common/util/fd.h"
+#include "common/util/log.h"
+#include "daemon/core/child.h"
+
+#define MAX_ATTEMPTS 3
+#define PLAN_NAME    "plan.json"
+#define NUMBER_SIZE  24
+#define N_FIXED_ARGS 3
+
+struct prepare {
+	struct prepare_options options;
+	struct loop_source *child;
+	pid_t pid;
+	unsigned n_attempts;
+	bool is_stopped;
+};
+
+static int spawn(struct prepare *prepare);
+
+static void finish(struct prepare *prepare, struct plan *plan, const struct failure *failure)
+{
+	prepare->options.fn(prepare->options.userdata, plan, failure);
+}
+
+static void finish_failed(struct prepare *prepare, enum job_reason reason, const char *message)
+{
+	struct failure failure;
+
+	failure_set(&failure, reason, "%s", message);
+	finish(prepare, NULL, &failure);
+}
+
+static bool plan_fits(const struct prepare_options *options, const struct plan *plan)
+{
+	if (plan->n_pipes != options->spec->n_pipes ||
+	    plan->chunk_size != options->chunk_size_bytes) {
+		return false;
+	}
+	for (size_t i = 0; i < plan->n_pipes; i++) {
+		if (plan->pipes[i].root >= options->env->options.n_roots) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static int load_plan(const struct prepare_options *options, struct plan **ret_plan)
+{
+	CLEANUP(fd_closep)
+	int fd = openat(options->run_dir_fd, PLAN_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	CLEANUP(plan_freep) struct plan *plan = NULL;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	int r = fd_read_all(fd, PLAN_MAX_BYTES, &text);
+	if (r < 0) {
+		return r;
+	}
+	r = plan_load(text.data != NULL ? text.data : "", text.len, &plan);
+	if (r < 0) {
+		return r;
+	}
+	if (plan->failure == JOB_REASON_OK && !plan_fits(options, plan)) {
+		return -EINVAL;
+	}
+	*ret_plan = TAKE_PTR(plan);
+	return 0;
+}
+
+static void take_plan(struct prepare *prepare, struct plan *plan)
+{
+	if (plan->failure == JOB_REASON_OK) {
+		finish(prepare, plan, NULL);
+		return;
+	}
+	struct failure failure;
+
+	failure_set(&failure, plan->failure, "%s",
+		    plan->message != NULL ? plan->message : "the input cannot be used");
+	plan_free(plan);
+	finish(prepare, NULL, &failure);
+}
+
+static void try_again(struct prepare *prepare, const char *what)
+{
+	const char *id = prepare->options.job_id;
+
+	if (prepare->n_attempts >= MAX_ATTEMPTS) {
+		struct failure failure;
+
+		failure_set(&failure, JOB_REASON_WORKER_CRASH,
+			    "the worker that prepares the inputs %s, %d times in a row", what,
+			    MAX_ATTEMPTS);
+		finish(prepare, NULL, &failure);
+		return;
+	}
+	log_job(LOG_LEVEL_WARNING, id, -1,
+		"the worker that prepares the inputs %s; starting it again", what);
+	prepare->options.tally->restarts++;
+	int r = spawn(prepare);
+	if (r < 0) {
+		finish_failed(prepare, JOB_REASON_INTERNAL, strerror(-r));
+	}
+}
+
+static void on_child(void *userdata, const siginfo_t *info)
+{
+	struct prepare *prepare = userdata;
+	struct plan *plan = NULL;
+	char what[WORKER_END_TEXT_SIZE];
+
+	prepare->child = loop_source_free(prepare->child);
+	prepare->pid = 0;
+	worker_end_count(prepare->options.tally, info);
+	if (prepare->is_stopped) {
+		finish_failed(prepare, JOB_REASON_CANCELLED, "stopped");
+		return;
+	}
+	if (worker_end_is_exit(info, WORKER_EXIT_OK)) {
+		int r = load_plan(&prepare->options, &plan);
+
+		if (r == 0) {
+			take_plan(prepare, plan);
+			return;
+		}
+		log_job(LOG_LEVEL_WARNING, prepare->options.job_id, -1,
+			"the plan that was prepared cannot be used: %s", strerror(-r));
+	}
+	worker_end_describe(info, what);
+	try_again(prepare, what);
+}
+
+static int open_plan(const struct prepare *prepare)
+{
+	int dir_fd = prepare->options.run_dir_fd;
+
+	if (unlinkat(dir_fd, PLAN_NAME, 0) < 0 && errno != ENOENT) {
+		return -errno;
+	}
+	int fd = openat(dir_fd, PLAN_NAME, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0640);
+	return fd < 0 ? -errno : fd;
+}
+
+static int spawn_with(struct prepare *prepare, int spec_fd, int plan_fd)
+{
+	const struct scheduler_options *options = &prepare->options.env->options;
+	CLEANUP(free_p)
+	const char **argv = calloc(options->n_roots + N_FIXED_ARGS + 1, sizeof(*argv));
+	CLEANUP(free_p) int *fds = calloc(options->n_roots + 2, sizeof(*fds));
+	char chunk_size[NUMBER_SIZE], n_roots[NUMBER_SIZE];
+
+	if (argv == NULL || fds == NULL) {
+		return -ENOMEM;
+	}
+	snprintf(chunk_size, sizeof(chunk_size), "%" PRIu64, prepare->options.chunk_size_bytes);
+	snprintf(n_roots, sizeof(n_roots), "%zu", options->n_roots);
+	argv[0] = "prepare";
+	argv[1] = chunk_size;
+	argv[2] = n_roots;
+	fds[0] = spec_fd;
+	fds[1] = plan_fd;
+	for (size_t i = 0; i < options->n_roots; i++) {
+		argv[N_FIXED_ARGS + i] = options->root_paths[i];
+		fds[2 + i] = options->root_fds[i];
+	}
+	struct child_spec child = {.argv = argv, .fds = fds, .n_fds = options->n_roots + 2};
+	return child_spawn(options->program_fd, &child, &prepare->pid);
+}
+
+static int spawn(struct prepare *prepare)
+{
+	CLEANUP(fd_closep) int plan_fd = open_plan(prepare);
+	CLEANUP(fd_closep)
+	int spec_fd = openat(prepare->options.job_dir_fd, "spec.json",
+			     O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (spec_fd < 0) {
+		return -errno;
+	}
+	if (plan_fd < 0) {
+		return plan_fd;
+	}
+	prepare->n_attempts++;
+	int r = spawn_with(prepare, spec_fd, plan_fd);
+	if (r < 0) {
+		return r;
+	}
+	r = loop_add_child(prepare->options.env->loop, prepare->pid, on_child, prepare,
+			   &prepare->child);
+	if (r < 0) {
+		kill(prepare->pid, SIGKILL);
+		waitpid(prepare->pid, NULL, 0);
+		prepare->pid = 0;
+	}
+	return r;
+}
+
+int prepare_start(const struct prepare_options *options, struct prepare **ret_prepare)
+{
+	struct prepare *prepare = calloc(1, sizeof(*prepare));
+
+	if (prepare == NULL) {
+		return -ENOMEM;
+	}
+	prepare->options = *options;
+	int r = spawn(prepare);
+	if (r < 0) {
+		free(prepare);
+		return r;
+	}
+	*ret_prepare = prepare;
+	return 0;
+}
+
+void prepare_stop(struct prepare *prepare)
+{
+	prepare->is_stopped = true;
+	kill(prepare->pid, SIGKILL);
+}
+
+struct prepare *prepare_free(struct prepare *prepare)
+{
+	if (prepare != NULL) {
+		loop_source_free(prepare->child);
+		free(prepare);
+	}
+	return NULL;
+}

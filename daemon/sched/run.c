@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a run is made, shown and taken apart. All that its way out needs, result, storage and the
+ * batch of closing requests, is made before it begins: a run that fails for lack of memory or
+ * descriptors can still say so and clean up.
+ */
+#include "daemon/sched/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "common/util/fd.h"
+#include "daemon/sched/run_private.h"
+
+/* Of a running job's rejects, as much is shown. */
+#define MAX_REJECTS_COPY_BYTES (1024 * 1024)
+
+static int open_basics(struct run *run, struct storage *shared)
+{
+	run->result = job_make_result(run->job);
+	run->job_dir_fd = openat(run->env->options.jobs_dir_fd, run->job->id,
+				 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (run->job_dir_fd < 0) {
+		return -errno;
+	}
+	if (run->result == NULL) {
+		return -ENOMEM;
+	}
+	run->storage = shared;
+	run->is_storage_shared = shared != NULL;
+	if (shared == NULL) {
+		int r = storage_new(run->env->loop, run->env->options.program_fd, &run->storage);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return batch_new(run->env->loop, run->storage, run->job->id, run_closed, run,
+			 &run->closing);
+}
+
+int run_make(struct sched_env *env, struct job *job, struct storage *shared,
+	     const struct run_callbacks *callbacks, struct run **ret_run)
+{
+	struct run *run = calloc(1, sizeof(*run));
+
+	if (run == NULL) {
+		return -ENOMEM;
+	}
+	run->env = env;
+	run->job = job;
+	run->callbacks = *callbacks;
+	run->job_dir_fd = -1;
+	run->run_dir_fd = -1;
+	run->lock_fd = -1;
+	run->table_fd = -1;
+	int r = open_basics(run, shared);
+	if (r < 0) {
+		run_free(run);
+		return r;
+	}
+	*ret_run = run;
+	return 0;
+}
+
+int run_new(struct sched_env *env, struct job *job, unsigned n_slots,
+	    const struct run_callbacks *callbacks, struct run **ret_run)
+{
+	struct run *run = NULL;
+	int r = run_make(env, job, NULL, callbacks, &run);
+
+	if (r < 0) {
+		return r;
+	}
+	run->n_slots = n_slots;
+	r = loop_add_defer(env->loop, run_begin, run, &run->defer);
+	if (r < 0) {
+		run_free(run);
+		return r;
+	}
+	*ret_run = run;
+	return 0;
+}
+
+int run_new_refused(struct sched_env *env, struct job *job, const struct failure *failure,
+		    const struct run_callbacks *callbacks, struct run **ret_run)
+{
+	struct run *run = NULL;
+	struct failure ignored;
+	int r = run_make(env, job, env->options.storage, callbacks, &run);
+
+	if (r < 0) {
+		return r;
+	}
+	if (job->is_rerun && outputs_open(&run->outputs, job->id, job->spec, &job->targets,
+					  env->options.root_fds, &ignored) != -ENOMEM) {
+		run_expect_temporaries(run);
+	}
+	*ret_run = run;
+	run_abandon(run, failure);
+	return 0;
+}
+
+int run_fail(struct run *run, const struct failure *failure)
+{
+	if (run->phase >= RUN_PHASE_COMMITTING || run->failure.reason != JOB_REASON_OK) {
+		return -EALREADY;
+	}
+	run_abandon(run, failure);
+	return 0;
+}
+
+unsigned run_n_slots(const struct run *run)
+{
+	return run->n_slots;
+}
+
+static const char *const phase_names[RUN_N_PHASES] = {
+	[RUN_PHASE_LOCKING] = "preparing",     [RUN_PHASE_SWEEPING] = "preparing",
+	[RUN_PHASE_PREPARING] = "preparing",   [RUN_PHASE_CONVERTING] = "converting",
+	[RUN_PHASE_CHECKING] = "committing",   [RUN_PHASE_SETTLING] = "committing",
+	[RUN_PHASE_COMMITTING] = "committing", [RUN_PHASE_CLOSING] = "committing",
+	[RUN_PHASE_ENDED] = "finished",
+};
+
+struct run_info run_info(const struct run *run)
+{
+	struct run_info info = {
+		.phase = phase_names[run->phase],
+		.progress = run->progress,
+		.plan = run->plan,
+		.n_workers = run->n_workers,
+		.tally = run->tally,
+	};
+
+	if (run->lanes.states != NULL) {
+		info.sum = lanes_sum(&run->lanes);
+		info.lanes = run->lanes.states;
+	}
+	if (run->pool != NULL) {
+		info.n_workers_alive = pool_n_alive(run->pool);
+	}
+	if (run->watch != NULL) {
+		info.memory = watch_memory(run->watch);
+		info.workers = watch_views(run->watch);
+	}
+	return info;
+}
+
+/* The first error file that has accepted rows; SIZE_MAX: none has. */
+static size_t first_rejects(const struct run *run)
+{
+	for (size_t lane = 0; lane < run->lanes.n_lanes; lane++) {
+		if (run->lanes.states[lane].err_end > 0) {
+			return 2 * lane + 1;
+		}
+	}
+	return SIZE_MAX;
+}
+
+int run_open_rejects(const struct run *run)
+{
+	size_t index = first_rejects(run);
+	uint64_t n_bytes = 0;
+	CLEANUP(free_p) char *text = malloc(MAX_REJECTS_COPY_BYTES);
+
+	if (text == NULL) {
+		return -ENOMEM;
+	}
+	if (index != SIZE_MAX) {
+		n_bytes = MIN(run->lanes.states[index / 2].err_end,
+			      (uint64_t)MAX_REJECTS_COPY_BYTES);
+		ssize_t n = fd_pread_full(run->outputs.files[index].fd, text, n_bytes, 0);
+		if (n < 0) {
+			return (int)n;
+		}
+		n_bytes = (uint64_t)n;
+	}
+	while (n_bytes > 0 && text[n_bytes - 1] != '\n') {
+		n_bytes--;
+	}
+	return fd_memfd("rejects", text, n_bytes);
+}
+
+static void free_commit_outputs(struct run *run)
+{
+	for (size_t i = 0; i < run->commit_options.n_outputs; i++) {
+		free(run->commit_outputs[i].temporary_name);
+		free(run->commit_outputs[i].target_name);
+		free(run->commit_outputs[i].temporary_path);
+		free(run->commit_outputs[i].target_path);
+	}
+	free(run->commit_outputs);
+}
+
+/* Storage first: it drops requests that batch and commit wait for. */
+struct run *run_free(struct run *run)
+{
+	if (run == NULL) {
+		return NULL;
+	}
+	if (!run->is_storage_shared) {
+		storage_free(run->storage);
+	}
+	batch_free(run->batch);
+	batch_free(run->closing);
+	commit_free(run->commit);
+	input_check_free(run->input_check);
+	prepare_free(run->prepare);
+	pool_free(run->pool);
+	watch_free(run->watch);
+	loop_source_free(run->timer);
+	loop_source_free(run->defer);
+	free_commit_outputs(run);
+	commit_record_free(run->recovered);
+	outputs_deinit(&run->outputs);
+	lanes_deinit(&run->lanes);
+	chunk_table_unmap(&run->table);
+	plan_free(run->plan);
+	job_result_free(run->result);
+	free(run->output_fds);
+	fd_close(run->job_dir_fd);
+	fd_close(run->run_dir_fd);
+	fd_close(run->lock_fd);
+	fd_close(run->table_fd);
+	free(run);
+	return NULL;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the last row on. Nothing is published before three things are known: the inputs are the
+ * files that were pinned, the output files hold what was accepted, and not too many rows were
+ * rejected. Too many rejects are a failure that is published all the same: its error file, so that
+ * people can see why, and nothing else.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/util/buf.h"
+#include "common/util/clock.h"
+#include "common/util/log.h"
+#include "common/util/num.h"
+#include "daemon/sched/run_private.h"
+
+static void fail_step(struct run *run, enum job_reason reason, const char *what, int error)
+{
+	struct failure failure;
+
+	failure_set(&failure, failure_reason_of(-error, reason), "%s: %s", what, strerror(-error));
+	run_abandon(run, &failure);
+}
+
+/* --- the result ------------------------------------------------------------------------------- */
+
+static void fill_pipe(struct job_result_pipe *pipe, const struct fold_state *state)
+{
+	pipe->total_processed = (int64_t)state->rows;
+	pipe->success_count = (int64_t)state->success;
+	pipe->error_count = (int64_t)state->error;
+	pipe->filtered = (int64_t)state->filtered;
+	pipe->input_bytes = (int64_t)state->input_bytes;
+}
+
+static void fill_result(struct run *run)
+{
+	struct job_result *result = run->result;
+
+	result->n_workers = run->n_workers;
+	result->n_worker_restarts = (uint32_t)run->tally.restarts;
+	result->worker_exits_ok = run->tally.exits_ok;
+	result->worker_exits_error = run->tally.exits_error;
+	result->worker_exits_signal = run->tally.exits_signal;
+	result->stats_files_invalid = run->tally.stats_files_invalid;
+	if (run->watch != NULL) {
+		result->peak_ram_bytes = watch_memory(run->watch).peak_ram_bytes;
+	}
+	if (run->lanes.states == NULL) {
+		return;
+	}
+	struct fold_state sum = lanes_sum(&run->lanes);
+	result->total_processed = (int64_t)sum.rows;
+	result->success_count = (int64_t)sum.success;
+	result->error_count = (int64_t)sum.error;
+	result->filtered = (int64_t)sum.filtered;
+	for (size_t code = 0; code < REJECT_N_CODES; code++) {
+		result->rejects[code] = (int64_t)sum.rejects[code];
+	}
+	result->input_bytes = (int64_t)sum.input_bytes;
+	result->output_bytes = (int64_t)sum.out_end;
+	for (size_t i = 0; i < result->n_pipes; i++) {
+		fill_pipe(&result->pipes[i], &run->lanes.states[i]);
+	}
+}
+
+static void conclude_result(struct run *run)
+{
+	if (run->finish_sequence == 0) {
+		run->finish_sequence = run->callbacks.reserve_sequence(run->callbacks.userdata);
+	}
+	if (run->recovered == NULL) {
+		fill_result(run);
+	}
+	job_conclude(run->job, run->result, &run->failure, run->finish_sequence);
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+void run_closed(void *userdata, int status)
+{
+	struct run *run = userdata;
+
+	run->phase = RUN_PHASE_ENDED;
+	if (status < 0) {
+		log_job(LOG_LEVEL_ERROR, run->job->id, -1,
+			"could not clean up (%s); what is left is removed at the next start",
+			strerror(-status));
+	}
+	run->callbacks.ended(run->callbacks.userdata, run->job,
+			     run->is_stopping && !run->is_committed ? NULL : TAKE_PTR(run->result));
+}
+
+static uint64_t accepted_end(const struct run *run, size_t file)
+{
+	const struct fold_state *state;
+
+	if (run->lanes.states == NULL) {
+		return 0;
+	}
+	state = &run->lanes.states[file / 2];
+	return file % 2 == 1 ? state->err_end : state->out_end;
+}
+
+static void write_failure(struct run *run)
+{
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+
+	conclude_result(run);
+	job_result_render(run->result, &text);
+	for (size_t i = 0; i < run->outputs.n_files; i++) {
+		const struct output_file *file = &run->outputs.files[i];
+
+		if (file->target == NULL && !file->has_temporary && file->fd >= 0) {
+			batch_finish_file(run->closing, file->fd, accepted_end(run, i));
+		}
+	}
+	batch_write(run->closing, run->job_dir_fd, "result.json", text.data, text.len);
+	batch_rename(run->closing, run->env->active_dir_fd, run->job->receipt,
+		     run->env->failed_dir_fd, run->job->receipt);
+	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s (%s)",
+		job_state_name(run->result->state), run->failure.message,
+		job_reason_name(run->failure.reason));
+}
+
+void run_close(struct run *run)
+{
+	run->phase = RUN_PHASE_CLOSING;
+	run->timer = loop_source_free(run->timer);
+	run->defer = loop_source_free(run->defer);
+	run->input_check = input_check_free(run->input_check);
+	for (size_t i = 0; i < run->outputs.n_files; i++) {
+		const struct output_file *file = &run->outputs.files[i];
+
+		if (file->has_temporary && !run->is_committed) {
+			batch_unlink(run->closing, file->dir_fd, file->temporary);
+		}
+	}
+	if (!run->is_committed && !run->is_stopping) {
+		write_failure(run);
+	}
+	batch_unlink(run->closing, run->job_dir_fd, "lock");
+	batch_remove_tree(run->closing, run->env->options.run_jobs_dir_fd, run->job->id);
+	batch_seal(run->closing);
+}
+
+/* --- commit ----------------------------------------------------------------------------------- */
+
+static void on_committed(void *userdata, int status, enum job_reason reason, const char *message)
+{
+	struct run *run = userdata;
+	char text[NUM_TEXT_SIZE];
+
+	run->commit = commit_free(run->commit);
+	if (status < 0 || reason != JOB_REASON_OK) {
+		failure_set(&run->failure, reason != JOB_REASON_OK ? reason : JOB_REASON_IO_ERROR,
+			    "%s", message != NULL ? message : strerror(-status));
+		run_close(run);
+		return;
+	}
+	run->is_committed = true;
+	run->result->commit_seconds =
+		(double)(clock_monotonic_ns() - run->commit_started_ns) / (double)CLOCK_NS_PER_SEC;
+	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s rows, %" PRId64 " of them rejected%s%s",
+		job_state_name(run->result->state),
+		num_format_count(text, (uint64_t)run->result->total_processed),
+		run->result->error_count, run->failure.message[0] != '\0' ? ": " : "",
+		run->failure.message);
+	run_close(run);
+}
+
+static int fill_output(struct run *run, size_t index, struct commit_output *output)
+{
+	const struct output_file *file = &run->outputs.files[index];
+	const struct target *target = file->target;
+	const struct output_spec *spec = &run->job->spec->pipes[index / 2].output;
+	CLEANUP(buf_deinit) struct buf path = BUF_INIT;
+
+	if (strcmp(target->directory, ".") != 0) {
+		buf_printf(&path, "%s/", target->directory);
+	}
+	buf_add_str(&path, file->temporary);
+	*output = (struct commit_output){
+		.root = (unsigned)target->root,
+		.fd = file->fd,
+		.dir_fd = file->dir_fd,
+		.temporary_name = strdup(file->temporary),
+		.target_name = strdup(target->name),
+		.temporary_path = buf_take(&path),
+		.target_path = strdup(target->relative),
+		.size_bytes = accepted_end(run, index),
+		.is_errors = target->is_errors,
+		.is_noreplace = !target->is_errors && spec->if_exists == OUTPUT_IF_EXISTS_FAIL,
+		.head_name = target->is_errors ? file->rejects_name : NULL,
+		.is_published = target->is_errors || run->failure.reason == JOB_REASON_OK,
+	};
+	return output->temporary_name == NULL || output->target_name == NULL ||
+			       output->temporary_path == NULL || output->target_path == NULL
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* Errors first: where the output is, its rejects are already. */
+static int fill_outputs(struct run *run)
+{
+	size_t n_files = run->outputs.n_files;
+
+	run->commit_outputs = calloc(n_files, sizeof(*run->commit_outputs));
+	if (run->commit_outputs == NULL) {
+		return -ENOMEM;
+	}
+	for (size_t pass = 0; pass < 2; pass++) {
+		for (size_t i = 1 - pass; i < n_files; i += 2) {
+			size_t *n_outputs = &run->commit_options.n_outputs;
+
+			if (run->outputs.files[i].target == NULL) {
+				continue;
+			}
+			int r = fill_output(run, i, &run->commit_outputs[(*n_outputs)++]);
+			if (r < 0) {
+				return r;
+			}
+		}
+	}
+	return 0;
+}
+
+int run_publish(struct run *run)
+{
+	bool is_ok = run->result->state == JOB_STATE_COMPLETED;
+
+	run->commit_options.storage = run->storage;
+	run->commit_options.job_dir_fd = run->job_dir_fd;
+	run->commit_options.active_dir_fd = run->env->active_dir_fd;
+	run->commit_options.receipt_dir_fd = is_ok ? run->env->done_dir_fd
+						   : run->env->failed_dir_fd;
+	run->commit_options.receipt = run->job->receipt;
+	run->commit_options.result = run->result;
+	run->commit_options.outputs = run->commit_outputs;
+	run->commit_started_ns = clock_monotonic_ns();
+	int r = commit_start(&run->commit_options, on_committed, run, &run->commit);
+	if (r == 0) {
+		run->phase = RUN_PHASE_COMMITTING;
+	}
+	return r;
+}
+
+static void step_commit(struct run *run)
+{
+	int r = fill_outputs(run);
+
+	if (r == 0) {
+		conclude_result(run);
+		r = run_publish(run);
+	}
+	if (r < 0) {
+		run->failure.reason = JOB_REASON_OK;
+		fail_step(run, JOB_REASON_INTERNAL, "cannot publish the outputs", r);
+	}
+}
+
+/* --- rejects that stay in the state ----------------------------------------------------------- */
+
+static void on_settled(void *userdata, int status)
+{
+	struct run *run = userdata;
+	bool is_unwinding = run->failure.reason != JOB_REASON_OK &&
+			    run->failure.reason != JOB_REASON_REJECTS_EXCEEDED;
+
+	run->batch = batch_free(run->batch);
+	if (is_unwinding || run->is_stopping) {
+		run_close(run);
+	} else if (status < 0) {
+		run->failure.reason = JOB_REASON_OK;
+		fail_step(run, JOB_REASON_IO_ERROR, "cannot write the first rejects to the state",
+			  status);
+	} else {
+		step_commit(run);
+	}
+}
+
+static bool is_written(const struct output_file *file)
+{
+	struct stat st;
+
+	return file->target == NULL && file->fd >= 0 &&
+	       (fstat(file->fd, &st) < 0 || st.st_size > 0);
+}
+
+static void step_settle(struct run *run)
+{
+	run->phase = RUN_PHASE_SETTLING;
+	int r = batch_new(run->env->loop, run->storage, run->job->id, on_settled, run, &run->batch);
+	if (r < 0) {
+		fail_step(run, JOB_REASON_INTERNAL, "cannot settle", r);
+		return;
+	}
+	for (size_t i = 0; i < run->outputs.n_files; i++) {
+		if (is_written(&run->outputs.files[i])) {
+			batch_finish_file(run->batch, run->outputs.files[i].fd,
+					  accepted_end(run, i));
+		}
+	}
+	batch_seal(run->batch);
+}
+
+/* --- the verdict ------------------------------------------------------------------------------ */
+
+/* What was accepted must be in the files. */
+static int check_account(const struct run *run, struct failure *ret_failure)
+{
+	for (size_t i = 0; i < run->outputs.n_files; i++) {
+		const struct output_file *file = &run->outputs.files[i];
+		struct stat st;
+
+		if (fstat(file->fd, &st) < 0) {
+			failure_set(ret_failure, JOB_REASON_IO_ERROR, "%s: %s", file->temporary,
+				    strerror(errno));
+			return -EIO;
+		}
+		if ((uint64_t)st.st_size < accepted_end(run, i)) {
+			failure_set(ret_failure, JOB_REASON_INTERNAL,
+				    "%s holds %" PRIu64 " bytes, but %" PRIu64 " were accepted",
+				    file->temporary, (uint64_t)st.st_size, accepted_end(run, i));
+			return -EIO;
+		}
+	}
+	struct fold_state sum = lanes_sum(&run->lanes);
+	if (sum.rows != sum.success + sum.error + sum.filtered) {
+		failure_set(ret_failure, JOB_REASON_INTERNAL, "the rows do not add up");
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static void judge_rejects(const struct run *run, size_t pipe, struct failure *failure)
+{
+	const struct pipe_spec *spec = &run->job->spec->pipes[pipe];
+	const struct fold_state *state = &run->lanes.states[pipe];
+
+	if (state->rows == 0 || state->error == 0) {
+		return;
+	}
+	if (state->error == state->rows) {
+		failure_set(failure, JOB_REASON_REJECTS_EXCEEDED,
+			    "%s: every row was rejected, %" PRIu64
+			    " of them; is the delimiter right?",
+			    spec->input.path, state->error);
+	} else if ((double)state->error > spec->errors.max_ratio * (double)state->rows) {
+		failure_set(failure, JOB_REASON_REJECTS_EXCEEDED,
+			    "%s: %" PRIu64 " of %" PRIu64
+			    " rows were rejected, more than errors.max_ratio %g allows",
+			    spec->input.path, state->error, state->rows, spec->errors.max_ratio);
+	}
+}
+
+static void on_inputs_checked(void *userdata, const struct failure *failure)
+{
+	struct run *run = userdata;
+	struct failure fault = *failure;
+
+	run->input_check = input_check_free(run->input_check);
+	if (fault.reason != JOB_REASON_OK || check_account(run, &fault) < 0) {
+		run->failure.reason = JOB_REASON_OK;
+		run_abandon(run, &fault);
+		return;
+	}
+	for (size_t i = 0; i < run->lanes.n_lanes; i++) {
+		if (run->failure.reason == JOB_REASON_OK) {
+			judge_rejects(run, i, &run->failure);
+		}
+	}
+	step_settle(run);
+}
+
+void run_conclude(struct run *run)
+{
+	bool is_publishable = run->failure.reason == JOB_REASON_OK ||
+			      run->failure.reason == JOB_REASON_REJECTS_EXCEEDED;
+
+	if (!is_publishable || run->is_stopping) {
+		run_close(run);
+		return;
+	}
+	run->phase = RUN_PHASE_CHECKING;
+	int r = input_check_start(run->env->loop, run->plan, run->env->options.root_fds,
+				  on_inputs_checked, run, &run->input_check);
+	if (r < 0) {
+		run->failure.reason = JOB_REASON_OK;
+		fail_step(run, JOB_REASON_INTERNAL, "cannot check the inputs", r);
+	}
+}
+
+/* --- stop ------------------------------------------------------------------------------------- */
+
+void run_stop(struct run *run)
+{
+	struct failure failure;
+
+	run->is_stopping = true;
+	if (run->commit != NULL) {
+		/* It may hang on a slow disk; the next start finds out how far it came. */
+		run->storage = storage_free(run->storage);
+		run->commit = commit_free(run->commit);
+		run->phase = RUN_PHASE_ENDED;
+		run->callbacks.ended(run->callbacks.userdata, run->job, NULL);
+		return;
+	}
+	failure_set(&failure, JOB_REASON_CANCELLED, "the daemon stops");
+	run_abandon(run, &failure);
+}
