@@ -62,6 +62,27 @@ int run_watch_open_signals(void)
 	return fd;
 }
 
+/*
+ * Its only job, as the daemon tells it; a daemon that is not up yet, or gone, is no news. The end
+ * is left to the summary.
+ */
+static void look_at_job(struct watching *watching)
+{
+	CLEANUP(api_reply_deinit) struct api_reply reply = {0};
+	struct job_info info;
+
+	if (api_get(watching->api, "/api/v1/jobs", ANSWER_TIMEOUT_NS, &reply) < 0 ||
+	    job_info_read(json_array_get(json_object_get(reply.body, "jobs"), 0), &info) < 0) {
+		return;
+	}
+	(void)snprintf(watching->id, sizeof(watching->id), "%s", info.id);
+	if (!job_state_is_final(info.state)) {
+		progress_show(watching->watch->progress, &info);
+	} else if (!watching->linger_ns) {
+		watching->linger_ns = clock_monotonic_ns() + LINGER_NS;
+	}
+}
+
 /* 0 if the daemon has taken it. */
 static int cancel(struct watching *watching)
 {
@@ -69,6 +90,9 @@ static int cancel(struct watching *watching)
 	char target[ID_SIZE + 64];
 	int r;
 
+	if (!watching->id[0]) {
+		look_at_job(watching); /* it may have begun since we last asked */
+	}
 	if (!watching->id[0]) {
 		return -ENOENT;
 	}
@@ -115,23 +139,6 @@ static void check_clocks(struct watching *watching)
 	}
 }
 
-/* Its only job, as the daemon tells it; a daemon that is not up yet, or gone, is no news. */
-static void show_job(struct watching *watching)
-{
-	CLEANUP(api_reply_deinit) struct api_reply reply = {0};
-	struct job_info info;
-
-	if (api_get(watching->api, "/api/v1/jobs", ANSWER_TIMEOUT_NS, &reply) < 0 ||
-	    job_info_read(json_array_get(json_object_get(reply.body, "jobs"), 0), &info) < 0) {
-		return;
-	}
-	(void)snprintf(watching->id, sizeof(watching->id), "%s", info.id);
-	progress_show(watching->watch->progress, &info);
-	if (job_state_is_final(info.state) && !watching->linger_ns) {
-		watching->linger_ns = clock_monotonic_ns() + LINGER_NS;
-	}
-}
-
 static int watch_until_end(struct watching *watching)
 {
 	struct pollfd fds[] = {
@@ -153,7 +160,7 @@ static int watch_until_end(struct watching *watching)
 			take_next_step(watching);
 		}
 		check_clocks(watching);
-		show_job(watching);
+		look_at_job(watching);
 	}
 }
 

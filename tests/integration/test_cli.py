@@ -171,43 +171,81 @@ def test_a_data_root_that_holds_tmpdir_moves_the_tree_elsewhere(place):
     assert not list((place / "temporary").iterdir())
 
 
-def read_terminal(master):
-    output = b""
-    while True:
+class Terminal:
+    """`zooparallel run` as the foreground job of a terminal of its own."""
+
+    def __init__(self, place, *arguments, columns=60, client=CLIENT, **environment):
+        self.master, slave = pty.openpty()
+        self.resize(columns)
+        self.process = subprocess.Popen([client, "run", *arguments], cwd=place, stdin=slave, stdout=slave,
+                                        stderr=slave, start_new_session=True,
+                                        preexec_fn=self.take_terminal,
+                                        env=environment_of(place, TERM="xterm", **environment))
+        os.close(slave)
+        self.output = ""
+
+    @staticmethod
+    def take_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it
+
+    def resize(self, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def read(self):
+        """A piece of output; False at the end (EIO: the other side is closed)."""
         try:
-            piece = os.read(master, 65536)
-        except OSError:  # EIO: the other side is closed
-            return output.decode()
-        if not piece:
-            return output.decode()
-        output += piece
+            self.output += os.read(self.master, 65536).decode()
+        except OSError:
+            return False
+        return True
 
+    def frames(self):
+        return [frame for frame in re.split(r"\r|\n|\x1b\[K", self.output) if re.search(r"\[=*> *\]", frame)]
 
-def run_on_terminal(place, *arguments, columns=60, client=CLIENT, **environment):
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen([client, "run", *arguments], cwd=place, stdin=slave, stdout=slave, stderr=slave,
-                               env=environment_of(place, TERM="xterm", **environment), start_new_session=True)
-    os.close(slave)
-    output = read_terminal(master)
-    os.close(master)
-    return process.wait(PATIENCE), output
+    def read_frames(self, n):
+        wanted = len(self.frames()) + n
+        while len(self.frames()) < wanted:
+            assert self.read(), self.output
+        return self.frames()
+
+    def finish(self):
+        while self.read():
+            pass
+        os.close(self.master)
+        return self.process.wait(PATIENCE)
 
 
 def test_a_terminal_shows_a_bar_that_fits(place, fake):
-    code, output = run_on_terminal(place, "--timeout", "1s", "job.json", client=fake, FAKE_MODE="slow")
-    frames = [frame for frame in re.split(r"\r|\n|\x1b\[K", output) if re.search(r"\[=*> *\]", frame)]
-    assert code == TIMED_OUT
-    assert len(frames) >= 5, output
+    terminal = Terminal(place, "--timeout", "2s", "job.json", client=fake, FAKE_MODE="slow")
+    assert terminal.finish() == TIMED_OUT
+    frames = terminal.frames()
+    assert len(frames) >= 3, terminal.output
     assert all(len(frame) < 60 for frame in frames), frames
     assert re.fullmatch(r"job \[=*> *\] +\d+\.\d %  1,000 rows/s  ETA [\d.]+ s", frames[-1].rstrip()), frames[-1]
-    assert "\x1b[33maborted" in output, "the summary stands on a line of its own, in colour"
+    ended = re.search(r"\r\x1b\[K(zooparalleld: .*\r\n)*\x1b\[33maborted", terminal.output)
+    assert ended, "messages and summary stand on lines of their own, the outcome in colour"
+
+
+def test_the_bar_follows_the_window_and_control_c_aborts_the_job_not_the_daemon(place, fake):
+    terminal = Terminal(place, "job.json", columns=100, client=fake, FAKE_MODE="slow")
+    assert len(terminal.read_frames(2)[-1]) > 60
+    terminal.resize(40)
+    terminal.read_frames(1)  # one may have been on its way
+    assert len(terminal.read_frames(2)[-1]) < 40
+    terminal.type(b"\x03")
+    assert terminal.finish() == ABORTED
+    assert "job: cancelled" in terminal.output, "the daemon was asked to cancel, and lived to write the result"
 
 
 def test_no_color_keeps_the_bar_and_drops_the_colours(place, fake):
-    output = run_on_terminal(place, "--timeout", "500ms", "job.json", client=fake, FAKE_MODE="slow", NO_COLOR="1")[1]
-    assert "\x1b[K" in output and "job [" in output
-    assert not re.search(r"\x1b\[\d*m", output)
+    terminal = Terminal(place, "--timeout", "500ms", "job.json", client=fake, FAKE_MODE="slow", NO_COLOR="1")
+    terminal.finish()
+    assert terminal.frames() and "aborted    job" in terminal.output
+    assert not re.search(r"\x1b\[\d*m", terminal.output)
 
 
 # run, with a daemon that misbehaves
