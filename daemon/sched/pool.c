@@ -344,7 +344,7 @@ static int spawn_with(struct slot *slot, int spec_fd, int plan_fd, int stats_fd)
 	size_t n_fds = ARRAY_SIZE(fixed) + options->n_output_fds + shared->n_roots;
 	CLEANUP(free_p) int *fds = calloc(n_fds, sizeof(*fds));
 	char index[NUMBER_SIZE], n_roots[NUMBER_SIZE];
-	const char *const argv[] = {"convert", index, n_roots, NULL};
+	const char *const argv[] = {"convert", index, n_roots, options->job_name, NULL};
 
 	if (fds == NULL) {
 		return -ENOMEM;

@@ -20,6 +20,7 @@ struct pool;
 struct pool_options {
 	struct sched_env *env;
 	const char *job_id;
+	const char *job_name;
 	const struct plan *plan;
 	uint32_t n_slots;
 	struct chunk_table *table;

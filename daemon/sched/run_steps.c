@@ -169,6 +169,7 @@ static int start_pool(struct run *run)
 	struct pool_options options = {
 		.env = run->env,
 		.job_id = run->job->id,
+		.job_name = run->job->name,
 		.plan = run->plan,
 		.n_slots = run->n_workers,
 		.table = &run->table,
