@@ -48,8 +48,8 @@ static void skip_space(struct cursor *cursor)
 	}
 }
 
-/* From the opening quote to behind the closing one. */
-static void skip_string(struct cursor *cursor)
+/* From the opening quote to behind the closing one; false if there is none. */
+static bool skip_string(struct cursor *cursor)
 {
 	cursor->at++;
 	while (cursor->at < cursor->end && *cursor->at != '"') {
@@ -58,9 +58,11 @@ static void skip_string(struct cursor *cursor)
 		}
 		cursor->at++;
 	}
-	if (cursor->at < cursor->end) {
-		cursor->at++;
+	if (cursor->at == cursor->end) {
+		return false;
 	}
+	cursor->at++;
+	return true;
 }
 
 static void skip_token(struct cursor *cursor)
@@ -122,15 +124,11 @@ static bool next_member(struct cursor *cursor, bool is_object, struct member *me
 	if (!is_object) {
 		return cursor->at < cursor->end && !cursor_is_on(cursor, ']');
 	}
-	if (!cursor_is_on(cursor, '"')) {
-		return false;
-	}
 	member->key = cursor->at;
-	skip_string(cursor);
-	member->key_bytes = (size_t)(cursor->at - member->key);
-	if (member->key_bytes < 2) {
+	if (!cursor_is_on(cursor, '"') || !skip_string(cursor)) {
 		return false;
 	}
+	member->key_bytes = (size_t)(cursor->at - member->key);
 	skip_space(cursor);
 	if (cursor_is_on(cursor, ':')) {
 		cursor->at++;

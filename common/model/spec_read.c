@@ -43,7 +43,6 @@ static void set_place(struct spec_reader *reader, enum json_locate_target target
 				&place) == 0) {
 			break;
 		}
-		target = JSON_LOCATE_VALUE;
 	}
 	snprintf(reader->error->json_path, sizeof(reader->error->json_path), "%s", place.path);
 	reader->error->line = place.line;

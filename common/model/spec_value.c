@@ -69,7 +69,7 @@ int spec_value_delimiter(struct spec_reader *reader, const json_t *value,
 	if (r < 0) {
 		return r;
 	}
-	if (!text[0] || text[1] || (unsigned char)text[0] > 0x7f) {
+	if (strlen(text) != 1) { /* of UTF-8: so it is ASCII */
 		return spec_fail(reader, "must be one ASCII character");
 	}
 	if (text[0] == '\n' || text[0] == '\r') {

@@ -134,6 +134,16 @@ START_TEST(the_file_and_then_the_command_line_win)
 }
 END_TEST
 
+START_TEST(the_daemons_own_user_is_always_allowed)
+{
+	CLEANUP(config_freep) struct config *config = load(NULL, "allowed_users=54321");
+
+	ck_assert(config_is_user_allowed(config, 54321));
+	ck_assert(config_is_user_allowed(config, geteuid()));
+	ck_assert(!config_is_user_allowed(config, geteuid() + 1));
+}
+END_TEST
+
 START_TEST(an_empty_file_changes_nothing)
 {
 	config_free(load_text(""));
@@ -471,6 +481,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, without_a_file_everything_has_its_default);
 	tcase_add_test(tcase, the_file_and_then_the_command_line_win);
+	tcase_add_test(tcase, the_daemons_own_user_is_always_allowed);
 	tcase_add_test(tcase, an_empty_file_changes_nothing);
 	tcase_add_test(tcase, an_address_is_a_host_and_a_port);
 	tcase_add_test(tcase, a_mistake_in_the_file_is_named_with_its_line);

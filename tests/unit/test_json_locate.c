@@ -156,10 +156,11 @@ START_TEST(a_key_is_found_by_its_end_whatever_follows)
 }
 END_TEST
 
-START_TEST(a_string_value_is_not_taken_for_a_key)
+START_TEST(only_a_whole_key_is_taken_for_one)
 {
-	static const char *const texts[] = {"{\"a\":\"b\"",  "[\"a\"", "\"a\"",
-					    "{\"a\":[\"b\"", "\"",     ""};
+	static const char *const texts[] = {
+		"{\"a\":\"b\"", "[\"a\"", "\"a\"", "{\"a\":[\"b\"", "\"", "", "{\"", "{\"a\\\"",
+	};
 	struct json_place place;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -207,5 +208,5 @@ UNIT_MAIN(values_are_found_by_key_and_index, columns_count_characters_not_bytes,
 	  keys_are_found_at_their_opening_quote,
 	  an_escaped_key_is_compared_decoded_and_shown_as_written, what_is_not_there_is_not_found,
 	  an_index_has_no_key, a_long_path_is_cut_at_a_character,
-	  a_key_is_found_by_its_end_whatever_follows, a_string_value_is_not_taken_for_a_key,
+	  a_key_is_found_by_its_end_whatever_follows, only_a_whole_key_is_taken_for_one,
 	  deep_nesting_is_given_up_not_followed, a_text_that_ends_anywhere_is_never_left)
