@@ -157,6 +157,9 @@ int run_daemon_start(const struct run_tree *tree, const char *data_root, char *c
 	pid_t self = getpid();
 	int r = make_command_line(tree, data_root, settings, n_settings, &line);
 
+	/* Whose service we may be is not to hear from this daemon. */
+	(void)unsetenv("NOTIFY_SOCKET");
+	(void)unsetenv("WATCHDOG_USEC");
 	r = r < 0 ? r : make_config(tree);
 	if (r < 0) {
 		return r;

@@ -287,6 +287,12 @@ def test_a_daemon_that_heeds_nothing_is_killed_by_the_third_signal(place, fake, 
     assert not Path(f"/proc/{json.loads(log.read_text())['pid']}").exists()
 
 
+def test_the_private_daemon_does_not_speak_for_the_service_that_runs_us(place, fake, tmp_path):
+    log = tmp_path / "fake.log"
+    cli(place, "run", "job.json", client=fake, FAKE_LOG=str(log), NOTIFY_SOCKET="/run/notify", check=COMPLETED)
+    assert json.loads(log.read_text())["notify"] is None
+
+
 def test_the_private_daemon_reads_no_configuration_of_the_machine(place, fake, tmp_path):
     log = tmp_path / "fake.log"
     cli(place, "run", "--set", "max_workers=2", "job.json", client=fake, FAKE_LOG=str(log), check=COMPLETED)

@@ -5,7 +5,7 @@
 FAKE_MODE  finish: a short job, gone before anybody could ask; slow: a job that runs until it is
            cancelled; deaf: the same, but neither cancel nor SIGTERM helps; die: it kills itself in
            the middle of the job; refuse: the spec goes to invalid/; usage: it does not like its settings
-FAKE_LOG   a file that gets its process ID and its arguments
+FAKE_LOG   a file that gets its process ID, its arguments and the NOTIFY_SOCKET that it was given
 """
 import json
 import os
@@ -85,7 +85,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 def main():
     settings = dict(text.split("=", 1) for text in sys.argv if "=" in text)
     if "FAKE_LOG" in os.environ:
-        Path(os.environ["FAKE_LOG"]).write_text(json.dumps({"pid": os.getpid(), "arguments": sys.argv}))
+        Path(os.environ["FAKE_LOG"]).write_text(json.dumps(
+            {"pid": os.getpid(), "arguments": sys.argv, "notify": os.environ.get("NOTIFY_SOCKET")}))
     print("warning: this is not the real one", file=sys.stderr, flush=True)
     if MODE == "usage":
         print("error: unknown key", file=sys.stderr)
