@@ -137,7 +137,8 @@ int cmd_ls(struct ctl *ctl, int argc, char **argv)
 	if (code) {
 		return code;
 	}
-	if (!ctl->json && json_is_string(json_object_get(document, "next"))) {
+	if (!ctl->json && !strstr(target.data, "limit=") &&
+	    json_is_string(json_object_get(document, "next"))) {
 		term_error("ls: these are not all; see --limit, --state and --name");
 	}
 	return ctl->json ? output_json(document) : print_jobs(document);
@@ -191,7 +192,8 @@ int cmd_rejects(struct ctl *ctl, int argc, char **argv)
 	if (code) {
 		return code;
 	}
-	if (!ctl->json && json_is_true(json_object_get(document, "more"))) {
+	if (!ctl->json && !strstr(suffix.data, "limit=") &&
+	    json_is_true(json_object_get(document, "more"))) {
 		term_error("rejects: these are not all; see --limit");
 	}
 	return ctl->json ? output_json(document) : print_rejects(document);

@@ -35,7 +35,7 @@ static int report_no_result(const struct run_report *report)
 	CLEANUP(buf_deinit) struct buf lines = BUF_INIT;
 
 	if (run_result_load_refusal(report->tree, &refusal) == 0) {
-		term_error("%s: %s", report->spec->path, job_info_text(refusal, "message"));
+		term_error("%s: %s", report->spec->path, job_info_text(refusal, "error"));
 		return CTL_EXIT_USAGE;
 	}
 	if (report->end == RUN_END_INTERRUPTED) {

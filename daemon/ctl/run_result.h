@@ -16,7 +16,7 @@
 int run_result_load(const struct run_tree *tree, json_t **ret_result,
 		    json_t **ret_rejects) MUST_CHECK;
 
-/* Why the spool refused the spec: an object with "message". -ENOENT if it did not. */
+/* Why the spool refused the spec: an object with "error". -ENOENT if it did not. */
 int run_result_load_refusal(const struct run_tree *tree, json_t **ret_refusal) MUST_CHECK;
 
 /* The log's warnings and errors (their number is bounded), or its last lines; cleaned for people.

@@ -47,7 +47,7 @@ class Job:
     def refuse(self):
         invalid = self.spool / "invalid"
         invalid.mkdir()
-        (invalid / f"{ID}.{self.spec.name}.error.json").write_text(json.dumps({"message": "I do not like it"}))
+        (invalid / f"{ID}.{self.spec.name}.error.json").write_text(json.dumps({"error": "I do not like it"}))
 
 
 def handler_of(job):
