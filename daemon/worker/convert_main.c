@@ -29,8 +29,7 @@
 #include "daemon/worker/lane.h"
 #include "daemon/worker/pinned.h"
 
-#define IDLE_SLEEP_NS	   (1000 * 1000)
-#define READER_EXTRA_BYTES (64 * 1024)
+#define IDLE_SLEEP_NS (1000 * 1000)
 
 struct convert {
 	const char *job_name;
@@ -129,7 +128,7 @@ static int open_all(struct convert *convert)
 	    (r = pinned_load_plan(CONVERT_FD_PLAN, &convert->plan)) < 0 ||
 	    (r = open_lanes(convert)) < 0 ||
 	    (r = converter_new(getenv(WORKER_ENV_SCANNER), &worker->converter)) < 0 ||
-	    (r = reader_init(&worker->reader, convert->plan->chunk_size + READER_EXTRA_BYTES)) <
+	    (r = reader_init(&worker->reader, convert_window_bytes(convert->plan->chunk_size))) <
 		    0) {
 		log_error("convert: cannot start: %s", strerror(-r));
 		return r;
