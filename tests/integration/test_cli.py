@@ -242,7 +242,7 @@ def test_the_bar_follows_the_window_and_control_c_aborts_the_job_not_the_daemon(
 
 
 def test_no_color_keeps_the_bar_and_drops_the_colours(place, fake):
-    terminal = Terminal(place, "--timeout", "500ms", "job.json", client=fake, FAKE_MODE="slow", NO_COLOR="1")
+    terminal = Terminal(place, "--timeout", "2s", "job.json", client=fake, FAKE_MODE="slow", NO_COLOR="1")
     terminal.finish()
     assert terminal.frames() and "aborted    job" in terminal.output
     assert not re.search(r"\x1b\[\d*m", terminal.output)

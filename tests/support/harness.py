@@ -126,7 +126,8 @@ class Daemon:
 
 
     def command(self):
-        config = self.tree / "zooparalleld.conf"
+        config = self.tree / "conf" / "zooparalleld.conf"
+        config.parent.mkdir(exist_ok=True)
         config.write_text("")
         command = [*self.wrapper, str(DAEMON), "--config", str(config)]
         for key, value in self.settings.items():
