@@ -126,7 +126,9 @@ static void pending_answer(struct pending *pending, const struct storage_reply *
 	storage_done_fn fn = pending->fn;
 	void *userdata = pending->userdata;
 	pending_free(pending);
-	fn(userdata, reply);
+	if (fn) {
+		fn(userdata, reply);
+	}
 }
 
 /* Answers one, and comes again for the next. */
@@ -340,6 +342,21 @@ int storage_submit(struct storage *storage, const struct storage_request *reques
 		pending_free(queue_pop(&storage->queue));
 	}
 	return r;
+}
+
+static void queue_forget(struct queue *queue, const void *userdata)
+{
+	for (struct pending *pending = queue->head; pending; pending = pending->next) {
+		if (pending->userdata == userdata) {
+			pending->fn = NULL;
+		}
+	}
+}
+
+void storage_forget(struct storage *storage, const void *userdata)
+{
+	queue_forget(&storage->queue, userdata);
+	queue_forget(&storage->lost, userdata);
 }
 
 int storage_request_init(struct storage_request *ret_request, enum storage_op op, const char *name,

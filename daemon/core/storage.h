@@ -35,6 +35,9 @@ struct storage *storage_free(struct storage *storage);
 int storage_submit(struct storage *storage, const struct storage_request *request, const int *fds,
 		   storage_done_fn fn, void *userdata) MUST_CHECK;
 
+/* Requests under way that were submitted with this userdata are carried out, but not answered. */
+void storage_forget(struct storage *storage, const void *userdata);
+
 /*
  * Sets a request up: zeroed, op, names (NULL: "") checked to fit. Returns 0 or -ENAMETOOLONG. The
  * caller sets n_fds and what else the op reads.

@@ -20,7 +20,7 @@ struct spool;
 struct spool_claim {
 	const char *id;	       /* fresh job ID */
 	const char *file_name; /* as dropped */
-	const char *text;
+	const char *text;      /* with a NUL behind it */
 	size_t len;
 	uid_t uid; /* owner */
 };
@@ -34,12 +34,15 @@ struct spool_callbacks {
 	 * the spec is invalid: the spool then moves the receipt to invalid/ and removes the copy.
 	 */
 	int (*claimed)(void *userdata, const struct spool_claim *claim, char **ret_error);
+	/* What spool_is_scanned, spool_is_idle or spool_problem say may have changed. May be NULL.
+	 */
+	void (*changed)(void *userdata);
 	void *userdata;
 };
 
 struct spool_options {
-	int spool_dir_fd; /* opened by spool_open_dirs */
-	int jobs_dir_fd;  /* <state_dir>/jobs */
+	int spool_dir_fd;	   /* opened by spool_open_dirs */
+	int jobs_dir_fd;	   /* <state_dir>/jobs */
 	const uid_t *allowed_uids; /* copied; root and our own uid always may */
 	size_t n_allowed_uids;
 	struct storage *storage;
@@ -62,6 +65,7 @@ const char *spool_area_name(enum spool_area area);
 
 int spool_new(struct loop *loop, const struct spool_options *options,
 	      struct spool **ret_spool) MUST_CHECK;
+/* Before its storage. NULL is fine; returns NULL. */
 struct spool *spool_free(struct spool *spool);
 
 /* Looks at incoming/ now. */
@@ -69,8 +73,16 @@ void spool_rescan(struct spool *spool);
 
 /* True once the first scan is through: everything that was there is claimed or refused. */
 bool spool_is_scanned(const struct spool *spool);
-/* True if nothing is being claimed and the last scan found nothing to claim (for --once). */
+/*
+ * What keeps specs from being claimed (a full disk, a read-only spool...), one sentence, or NULL if
+ * nothing does. It is tried again after a while.
+ */
+const char *spool_problem(const struct spool *spool);
+/*
+ * True if nothing is being claimed and the last scan found nothing to claim (for --once). Specs
+ * that could not be claimed because of spool_problem do not count.
+ */
 bool spool_is_idle(const struct spool *spool);
 
-/* Files per area as last counted (at each rescan and each move of its own). */
+/* Specs per area: counted at each rescan, kept up by inotify. -1: not known yet. */
 int64_t spool_count(const struct spool *spool, enum spool_area area);

@@ -159,7 +159,8 @@ static int save_copy(const struct claim *claim)
 {
 	const char *id = claim->request->to_name;
 	if (mkdirat(claim->jobs_fd, id, JOB_DIR_MODE) < 0) {
-		return -errno;
+		/* ENOENT is the spec's: here it is the state directory that is gone. */
+		return errno == ENOENT ? -ESTALE : -errno;
 	}
 	CLEANUP(fd_closep)
 	int fd = openat(claim->jobs_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

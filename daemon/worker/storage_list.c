@@ -120,6 +120,9 @@ int storage_op_list(const struct storage_request *request, const int *fds,
 	if (r < 0 || is_counting_only) {
 		return r;
 	}
+	if (entries.n_items == 0) {
+		return 0; /* qsort(3) takes no NULL */
+	}
 	qsort(entries.items, entries.n_items, sizeof(*entries.items), compare_entries);
 	return entries_write(&entries, request->size, fds[1]);
 }
