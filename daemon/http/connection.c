@@ -14,6 +14,7 @@ void connection_list_init(struct connection_list *list, size_t limit)
 	TAILQ_INIT(&list->head);
 }
 
+/* The slowest of those that keep us waiting. */
 static void evict_one(struct connection_list *list)
 {
 	struct connection *connection;
@@ -25,6 +26,28 @@ static void evict_one(struct connection_list *list)
 			return;
 		}
 	}
+}
+
+/* The slowest in taking their answers, until what is left is within the bound. */
+static void evict_writers(struct connection_list *list, const struct connection *spared)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH(connection, &list->head, link)
+	{
+		if (list->answer_bytes <= CONNECTION_MAX_ANSWER_BYTES) {
+			return;
+		}
+		if (connection->answer_bytes > 0 && connection != spared) {
+			connection_shut(list, connection);
+		}
+	}
+}
+
+static void forget_answer(struct connection_list *list, struct connection *connection)
+{
+	list->answer_bytes -= connection->answer_bytes;
+	connection->answer_bytes = 0;
 }
 
 void connection_add(struct connection_list *list, struct connection *connection, int fd,
@@ -41,6 +64,7 @@ void connection_add(struct connection_list *list, struct connection *connection,
 
 void connection_remove(struct connection_list *list, struct connection *connection)
 {
+	forget_answer(list, connection);
 	TAILQ_REMOVE(&list->head, connection, link);
 	list->n_open -= !connection->is_shut;
 }
@@ -56,10 +80,22 @@ void connection_set_phase(struct connection_list *list, struct connection *conne
 		[CONNECTION_IDLE] = CONNECTION_IDLE_NS,
 	};
 
+	forget_answer(list, connection);
 	connection->phase = phase;
 	connection->deadline_ns = time_ns[phase] > 0 ? now_ns + time_ns[phase] : INT64_MAX;
 	TAILQ_REMOVE(&list->head, connection, link);
 	TAILQ_INSERT_TAIL(&list->head, connection, link);
+}
+
+void connection_set_writing(struct connection_list *list, struct connection *connection,
+			    size_t answer_bytes, int64_t now_ns)
+{
+	connection_set_phase(list, connection, CONNECTION_WRITING, now_ns);
+	if (!connection->is_shut) {
+		connection->answer_bytes = answer_bytes;
+		list->answer_bytes += answer_bytes;
+		evict_writers(list, connection);
+	}
 }
 
 void connection_shut(struct connection_list *list, struct connection *connection)
@@ -67,6 +103,7 @@ void connection_shut(struct connection_list *list, struct connection *connection
 	if (!connection->is_shut) {
 		connection->is_shut = true;
 		list->n_open--;
+		forget_answer(list, connection);
 		shutdown(connection->fd, SHUT_RDWR);
 	}
 }

@@ -48,21 +48,61 @@ void json_add_text(struct buf *out, const char *text)
 	}
 }
 
+/* By hand: printf would take most of the time of a long list or a scrape. */
+void json_add_i64(struct buf *out, int64_t value)
+{
+	char text[24];
+	char *end = text + sizeof(text);
+	char *start = end;
+	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+	do {
+		*--start = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (value < 0) {
+		*--start = '-';
+	}
+	buf_add(out, start, (size_t)(end - start));
+}
+
+/* The fraction of a number of 1/10^n_decimals, without zeros at its end. */
+static void add_fraction(struct buf *out, int64_t fraction, int n_decimals)
+{
+	char text[JSON_MAX_DECIMALS + 1] = ".";
+	size_t len = 1;
+
+	for (int i = n_decimals; i > 0; i--) {
+		text[i] = (char)('0' + fraction % 10);
+		fraction /= 10;
+		if (len == 1 && text[i] != '0') {
+			len = (size_t)i + 1;
+		}
+	}
+	buf_add(out, text, len > 1 ? len : 0);
+}
+
 void json_add_double(struct buf *out, double value, int n_decimals)
 {
+	static const int64_t scales[JSON_MAX_DECIMALS + 1] = {1,     10,     100,    1000,
+							      10000, 100000, 1000000};
+	const double bound = 1e12; /* beyond which a scaled number would not be exact */
+	int64_t scaled;
+
 	if (!isfinite(value)) {
 		buf_add_str(out, "null");
 		return;
 	}
-	buf_printf(out, "%.*f", n_decimals, value);
-	if (n_decimals > 0) {
-		while (out->error == 0 && out->data[out->len - 1] == '0') {
-			out->len--;
-		}
-		if (out->error == 0 && out->data[out->len - 1] == '.') {
-			out->len--;
-		}
+	if (fabs(value) >= bound) {
+		buf_printf(out, "%.0f", value);
+		return;
 	}
+	scaled = (int64_t)(fabs(value) * (double)scales[n_decimals] + 0.5);
+	if (value < 0 && scaled > 0) {
+		buf_add_char(out, '-');
+	}
+	json_add_i64(out, scaled / scales[n_decimals]);
+	add_fraction(out, scaled % scales[n_decimals], n_decimals);
 }
 
 static void add_time(struct buf *out, int64_t realtime_ns, enum json_kind kind)
@@ -92,7 +132,7 @@ static void add_i64(struct buf *out, int64_t value, enum json_kind kind)
 	if (kind == JSON_KIND_I64_OR_NULL && value < 0) {
 		buf_add_str(out, "null");
 	} else {
-		buf_printf(out, "%" PRId64, value);
+		json_add_i64(out, value);
 	}
 }
 
@@ -106,10 +146,10 @@ static void add_value(struct buf *out, enum json_kind kind, const void *value)
 		buf_add_str(out, *(const bool *)value ? "true" : "false");
 		break;
 	case JSON_KIND_INT:
-		buf_printf(out, "%d", *(const int *)value);
+		json_add_i64(out, *(const int *)value);
 		break;
 	case JSON_KIND_U32:
-		buf_printf(out, "%" PRIu32, *(const uint32_t *)value);
+		json_add_i64(out, *(const uint32_t *)value);
 		break;
 	case JSON_KIND_U64:
 		buf_printf(out, "%" PRIu64, *(const uint64_t *)value);
@@ -146,10 +186,10 @@ void json_add_fields(struct buf *out, const struct json_field *fields, size_t n_
 
 static void add_line_break(struct buf *out, size_t depth)
 {
-	buf_add_char(out, '\n');
-	for (size_t i = 0; i < depth; i++) {
-		buf_add_str(out, "  ");
-	}
+	static const char blanks[] = "\n                                ";
+	const size_t n_blanks = sizeof(blanks) - 2;
+
+	buf_add(out, blanks, 1 + MIN(2 * depth, n_blanks));
 }
 
 /* The length of the string that begins with the quote at text[0]. */
@@ -163,36 +203,72 @@ static size_t string_length(const char *text, size_t len)
 	return i < len ? i + 1 : len;
 }
 
+static bool is_structural(char c)
+{
+	switch (c) {
+	case '{':
+	case '}':
+	case '[':
+	case ']':
+	case ',':
+	case ':':
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The length of what stands before the next bracket, comma or colon outside of strings. */
+static size_t plain_length(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && !is_structural(text[i])) {
+		i += text[i] == '"' ? string_length(text + i, len - i) : 1;
+	}
+	return i;
+}
+
+static bool is_closing(char c)
+{
+	return c == '}' || c == ']';
+}
+
+/* One bracket, comma or colon, and the breaks around it. */
+static void add_structural(struct buf *out, char c, bool is_empty, size_t *depth)
+{
+	if (is_closing(c)) {
+		*depth -= *depth > 0;
+		if (!is_empty) {
+			add_line_break(out, *depth);
+		}
+	}
+	buf_add_char(out, c);
+	if (c == ':') {
+		buf_add_char(out, ' ');
+	} else if (c == ',') {
+		add_line_break(out, *depth);
+	} else if (!is_closing(c)) {
+		++*depth;
+		if (!is_empty) {
+			add_line_break(out, *depth);
+		}
+	}
+}
+
 void json_add_pretty(struct buf *out, const char *text, size_t len)
 {
 	size_t depth = 0;
+	size_t n = plain_length(text, len);
 
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-		bool is_empty = i + 1 < len && (text[i + 1] == '}' || text[i + 1] == ']');
+	buf_add(out, text, n);
+	for (size_t i = n; i < len; i += 1 + n) {
+		/* "{}" and "[]" stay together. */
+		bool is_empty = is_closing(text[i]) ? i > 0 && memchr("{[", text[i - 1], 2) != NULL
+						    : i + 1 < len && is_closing(text[i + 1]);
 
-		if (c == '"') {
-			size_t n = string_length(text + i, len - i);
-
-			buf_add(out, text + i, n);
-			i += n - 1;
-		} else if ((c == '{' || c == '[') && is_empty) {
-			buf_add(out, text + i, 2);
-			i++;
-		} else if (c == '{' || c == '[') {
-			buf_add_char(out, c);
-			add_line_break(out, ++depth);
-		} else if (c == '}' || c == ']') {
-			depth -= depth > 0;
-			add_line_break(out, depth);
-			buf_add_char(out, c);
-		} else if (c == ',') {
-			buf_add_char(out, c);
-			add_line_break(out, depth);
-		} else if (c == ':') {
-			buf_add_str(out, ": ");
-		} else {
-			buf_add_char(out, c);
-		}
+		add_structural(out, text[i], is_empty, &depth);
+		n = plain_length(text + i + 1, len - i - 1);
+		buf_add(out, text + i + 1, n);
 	}
 }

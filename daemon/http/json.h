@@ -7,12 +7,16 @@
 
 #include "common/util/buf.h"
 
+enum { JSON_MAX_DECIMALS = 6 };
+
 /* Pieces of JSON text that the renderers share. Numbers are never NaN or infinite. */
 
 /* A string; bytes that are no UTF-8 become U+FFFD each, NULL becomes null. */
 void json_add_text(struct buf *out, const char *text);
 
-/* null if it is not finite; else with at most n_decimals digits behind the point. */
+void json_add_i64(struct buf *out, int64_t value);
+
+/* null if it is not finite; else with at most n_decimals (<= JSON_MAX_DECIMALS) of them. */
 void json_add_double(struct buf *out, double value, int n_decimals);
 
 /* One value of a struct, as a table of its fields describes it. */

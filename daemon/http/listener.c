@@ -32,8 +32,6 @@ enum {
 	LISTENER_MEMORY_BYTES = 16 * 1024, /* of a connection: its headers must fit */
 };
 
-#define LISTENER_GONE_CHECK_NS CLOCK_NS_PER_SEC
-
 static void PRINTF_FORMAT(2, 0) on_library_log(void *cls, const char *format, va_list args)
 {
 	char text[LOG_MESSAGE_SIZE];

@@ -14,6 +14,9 @@
 
 struct MHD_Daemon;
 
+/* How often to look whether a client that waits has gone. */
+#define LISTENER_GONE_CHECK_NS INT64_C(1000000000)
+
 struct listener {
 	struct loop *loop;
 	struct route_context *context;

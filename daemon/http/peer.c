@@ -47,6 +47,7 @@ static void end_request(struct peer *peer)
 	peer->exchange = (struct exchange){0};
 	peer->route = NULL;
 	peer->target_error = 0;
+	peer->is_admitted = false;
 }
 
 static struct peer *peer_of(struct MHD_Connection *mhd)
@@ -203,6 +204,7 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
 static enum MHD_Result send_answer(struct peer *peer)
 {
 	struct answer *answer = &peer->answer;
+	size_t n_bytes = answer->body.len;
 	unsigned status = answer->status;
 	struct MHD_Response *response;
 	enum MHD_Result r;
@@ -219,16 +221,24 @@ static enum MHD_Result send_answer(struct peer *peer)
 	}
 	answer->body = BUF_INIT; /* the response owns it now */
 	add_headers(response, answer);
-	set_phase(peer, CONNECTION_WRITING);
+	connection_set_writing(&peer->listener->connections, &peer->connection, n_bytes,
+			       clock_monotonic_ns());
+	listener_sweep_by(peer->listener, peer->connection.deadline_ns);
 	r = MHD_queue_response(peer->mhd, status, response);
 	MHD_destroy_response(response);
 	return r;
+}
+
+static bool has_body(struct peer *peer)
+{
+	return header(peer, "Content-Length") != NULL || header(peer, "Transfer-Encoding") != NULL;
 }
 
 /* The head is there. Sends the answer if that is enough for one. */
 static enum MHD_Result admit(struct peer *peer, const char *method, const char *version)
 {
 	read_head(peer, method, version);
+	peer->is_admitted = true;
 	if (peer->target_error < 0) {
 		route_refuse_target(&peer->exchange, peer->target_error);
 		return send_answer(peer);
@@ -238,7 +248,7 @@ static enum MHD_Result admit(struct peer *peer, const char *method, const char *
 		route_run(peer->route, &peer->exchange);
 		return send_answer(peer);
 	}
-	return peer->route != NULL ? MHD_YES : send_answer(peer);
+	return peer->route != NULL || !has_body(peer) ? MHD_YES : send_answer(peer);
 }
 
 static void take_body(struct peer *peer, const char *data, size_t len)
@@ -282,7 +292,8 @@ static enum MHD_Result run(struct peer *peer)
 		peer->is_waiting = true;
 		peer->wait_until_ns = exchange->wait_until_ns;
 		listener->n_waiting++;
-		listener_sweep_by(listener, peer->wait_until_ns);
+		listener_sweep_by(listener, MIN(peer->wait_until_ns,
+						exchange->now_ns + LISTENER_GONE_CHECK_NS));
 	} else {
 		exchange->call->wake = wake;
 		exchange->call->userdata = peer;
@@ -302,8 +313,11 @@ enum MHD_Result peer_on_request(void *cls, struct MHD_Connection *mhd, const cha
 	if (peer == NULL) {
 		return MHD_NO; /* there was no memory for it */
 	}
-	if (peer->route == NULL) {
+	if (!peer->is_admitted) {
 		return admit(peer, method, version);
+	}
+	if (peer->route == NULL) {
+		return send_answer(peer); /* refused, but not at the price of the connection */
 	}
 	if (*data_len > 0) {
 		take_body(peer, data, *data_len);
@@ -311,6 +325,16 @@ enum MHD_Result peer_on_request(void *cls, struct MHD_Connection *mhd, const cha
 		return MHD_YES;
 	}
 	return run(peer);
+}
+
+/*
+ * The client has closed its side together with its last byte. The library was told in one event
+ * with that byte and did not look again; but it may still hold a further request, so it gets time.
+ */
+static void hurry(struct peer *peer)
+{
+	peer->connection.deadline_ns = clock_monotonic_ns() + CONNECTION_LAST_NS;
+	listener_sweep_by(peer->listener, peer->connection.deadline_ns);
 }
 
 void peer_on_completed(void *cls, struct MHD_Connection *mhd, void **request_context,
@@ -321,6 +345,9 @@ void peer_on_completed(void *cls, struct MHD_Connection *mhd, void **request_con
 	if (peer != NULL) {
 		end_request(peer);
 		set_phase(peer, CONNECTION_IDLE);
+		if (connection_is_gone(&peer->connection)) {
+			hurry(peer);
+		}
 	}
 }
 

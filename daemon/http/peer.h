@@ -22,7 +22,8 @@ struct peer {
 	struct request request;
 	struct answer answer;
 	struct exchange exchange;
-	const struct route *route; /* once admitted */
+	bool is_admitted;	   /* the head has been judged */
+	const struct route *route; /* NULL then: the answer is made already */
 	int target_error;
 	int64_t wait_until_ns; /* while it is a long poll; else INT64_MAX */
 	bool is_suspended;

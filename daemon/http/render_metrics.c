@@ -18,6 +18,7 @@
 #include "build_config.h"
 #include "common/model/counter.h"
 #include "common/util/str.h"
+#include "daemon/http/json.h"
 
 enum family_type {
 	FAMILY_COUNTER,
@@ -103,23 +104,10 @@ static void write_series(struct buf *out, const struct family *family, struct la
 
 static const struct label no_label = {0};
 
-/* Written by hand: printf takes half of a scrape's time otherwise. */
 static void write_i64(struct buf *out, int64_t value)
 {
-	char text[24];
-	char *end = text + sizeof(text);
-	char *start = end;
-	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-
-	*--start = '\n';
-	do {
-		*--start = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest > 0);
-	if (value < 0) {
-		*--start = '-';
-	}
-	buf_add(out, start, (size_t)(end - start));
+	json_add_i64(out, value);
+	buf_add_char(out, '\n');
 }
 
 static void write_double(struct buf *out, double value)
@@ -349,8 +337,8 @@ static void write_durations(struct buf *out, const struct family *family,
 
 		/* "1.0", not "1": OpenMetrics wants it, and series ought not depend on the format.
 		 */
-		snprintf(bound, sizeof(bound), bounds[i] == trunc(bounds[i]) ? "%.1f" : "%g",
-			 bounds[i]);
+		snprintf(bound, sizeof(bound),
+			 bounds[i] == (double)(int64_t)bounds[i] ? "%.1f" : "%g", bounds[i]);
 		n += view->totals->duration_counts[i];
 		buf_printf(out, "%s_bucket{le=\"%s\"} %" PRId64 "\n", family->name, bound, n);
 	}

@@ -21,6 +21,9 @@
 /* A burst of clients waits here while the loop does something else; the kernel caps it. */
 enum { LISTEN_BACKLOG = 4096 };
 
+/* Inherited by connections: a client that does not read keeps only that much in the kernel. */
+enum { LISTEN_SEND_BUFFER_BYTES = 128 * 1024 };
+
 enum { SOCKET_FLAGS = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK };
 
 static int resolve(const char *host, uint16_t port, struct addrinfo **ret_addresses)
@@ -52,11 +55,13 @@ static int listen_on(const struct addrinfo *address, int *ret_fd)
 {
 	CLEANUP(fd_closep) int fd = socket(address->ai_family, SOCKET_FLAGS, 0);
 	const int on = 1;
+	const int n_bytes = LISTEN_SEND_BUFFER_BYTES;
 
 	if (fd < 0) {
 		return -errno;
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n_bytes, sizeof(n_bytes)) < 0 ||
 	    bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		return -errno;
 	}
