@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "common/util/str.h"
 #include "tests/support/unit.h"
 
 #define SMALLEST "{\"version\":1,\"input\":{\"path\":\"a.csv\"},\"output\":{\"path\":\"a.jsonl\"}"
@@ -178,6 +179,9 @@ START_TEST(text_that_is_not_json_has_a_line_but_no_path)
 	ck_assert_uint_eq(error.line, 2);
 	ck_assert_str_eq(error.json_path, "");
 	ck_assert_ptr_nonnull(strstr(error.message, "not JSON"));
+	error = parse_wrong("{\"version\": 1,\n \"name\": \"gr\xf6\xdf\"}");
+	ck_assert_ptr_nonnull(strstr(error.message, "not JSON"));
+	ck_assert(str_is_utf8(error.message, strlen(error.message), NULL));
 	error = parse_wrong("");
 	ck_assert_uint_eq(error.line, 1);
 	ck_assert_uint_eq(error.column, 1);
