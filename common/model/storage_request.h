@@ -48,11 +48,15 @@ enum storage_op {
 	 * active/ID.name. Reply: `uid` of the owner and a status: -EAGAIN if a writer still has it
 	 * open; with `is_refused`, the file itself must not be taken: -EPERM (owner), -EMLINK,
 	 * -EFBIG, -ELOOP (symbolic link), -EINVAL (not regular), -EACCES (unreadable), -EILSEQ
-	 * (its name is not UTF-8). Any other failure is the spool's or the state's.
+	 * (its name is not UTF-8). Any other failure is the spool's or the state's. With
+	 * STORAGE_CLAIM_AGAIN in `flags`, a claim for this ID may have been cut off: it is finished
+	 * if the spec has moved, else begun anew.
 	 */
 	STORAGE_CLAIM,
 	STORAGE_N_OPS,
 };
+
+#define STORAGE_CLAIM_AGAIN 1U
 
 #define STORAGE_MAX_FDS	 4
 #define STORAGE_MAX_UIDS 64

@@ -28,6 +28,7 @@
 #define ERROR_SUFFIX	".error.json"
 #define ERROR_FILE_MODE 0644
 #define PROBLEM_SIZE	512
+#define MAX_LOST	3
 
 enum step { STEP_NONE, STEP_CLAIM, STEP_EXPLAIN, STEP_MOVE, STEP_REMOVE, STEP_UNEXPLAIN };
 
@@ -37,6 +38,7 @@ struct intake {
 	intake_done_fn fn;
 	void *userdata;
 	enum step step;
+	unsigned n_lost; /* claims that were cut off by the storage's death */
 	bool is_claimed; /* it is in active/ and there is a copy */
 	char id[24];
 	char name[STORAGE_NAME_MAX];	/* in incoming/ */
@@ -127,6 +129,7 @@ static int request_claim(struct intake *intake)
 		return r;
 	}
 	request.n_fds = 4;
+	request.flags = intake->n_lost > 0 ? STORAGE_CLAIM_AGAIN : 0;
 	request.size = JOB_SPEC_MAX_BYTES;
 	for (size_t i = 0; i < options->n_allowed_uids && i < STORAGE_MAX_UIDS; i++) {
 		request.uids[request.n_uids++] = options->allowed_uids[i];
@@ -144,6 +147,7 @@ int intake_start(struct intake *intake, const char *name)
 	}
 	snprintf(intake->name, sizeof(intake->name), "%s", name);
 	intake->is_claimed = false;
+	intake->n_lost = 0;
 	intake->text_fd = fd_memfd("spec", "", 0);
 	if (intake->text_fd < 0) {
 		int r = intake->text_fd;
@@ -333,8 +337,17 @@ static const char *refusal_of(int status)
 	return strerror(-status);
 }
 
+/* The storage died: had the spec moved already? Only the same claim can find out. */
+static bool claim_again(struct intake *intake)
+{
+	return ++intake->n_lost <= MAX_LOST && request_claim(intake) == 0;
+}
+
 static void on_claimed(struct intake *intake, const struct storage_reply *reply)
 {
+	if (reply->is_lost && claim_again(intake)) {
+		return;
+	}
 	if (reply->status == 0) {
 		hand_over(intake, reply->uid);
 	} else if (reply->is_refused) {
@@ -348,11 +361,17 @@ static void on_claimed(struct intake *intake, const struct storage_reply *reply)
 	}
 }
 
-static void on_moved(struct intake *intake, int status)
+static void on_moved(struct intake *intake, const struct storage_reply *reply)
 {
-	if (status < 0) {
+	if (reply->is_lost) {
+		/* Perhaps it has moved, so its explanation stays. */
+		intake_fail(intake, "move to invalid/", reply->status);
+		return;
+	}
+	if (reply->status < 0) {
 		snprintf(intake->problem, sizeof(intake->problem),
-			 "cannot move %.200s to invalid/: %s", intake->name, strerror(-status));
+			 "cannot move %.200s to invalid/: %s", intake->name,
+			 strerror(-reply->status));
 		go_on(intake, STEP_UNEXPLAIN);
 		return;
 	}
@@ -380,7 +399,7 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 		go_on(intake, STEP_MOVE);
 		break;
 	case STEP_MOVE:
-		on_moved(intake, reply->status);
+		on_moved(intake, reply);
 		break;
 	case STEP_REMOVE:
 		/* A copy that stays has no receipt: the next start removes it. */

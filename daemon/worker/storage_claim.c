@@ -209,11 +209,47 @@ static int check_name(struct claim *claim)
 	return (size_t)n < sizeof(claim->receipt) ? 0 : refuse(claim, -ENAMETOOLONG);
 }
 
+/*
+ * The claim for this ID was cut off. Returns 1 if that was after the rename, so that it only has to
+ * be told; 0 if all is as before; -errno.
+ */
+static int claim_resume(struct claim *claim)
+{
+	CLEANUP(fd_closep)
+	int fd = openat(claim->active_fd, claim->receipt,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0) {
+		return errno == ENOENT
+			       ? storage_remove_tree(claim->jobs_fd, claim->request->to_name)
+			       : -errno;
+	}
+	/* The copy counts, not the file: its owner may have changed that by now. */
+	char path[STORAGE_NAME_MAX + sizeof("/spec.json")];
+	snprintf(path, sizeof(path), "%s/spec.json", claim->request->to_name);
+	CLEANUP(fd_closep)
+	int copy_fd = openat(claim->jobs_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (copy_fd < 0 || fstat(fd, &claim->st) < 0) {
+		return -errno;
+	}
+	claim->reply->uid = claim->st.st_uid;
+	int r = fd_read_all(copy_fd, claim->request->size, &claim->text);
+	if (r == 0) {
+		r = fd_pwrite_all(claim->text_fd, claim->text.data, claim->text.len, 0);
+	}
+	return r < 0 ? r : 1;
+}
+
 static int claim_run(struct claim *claim)
 {
 	int r = check_name(claim);
 	if (r < 0) {
 		return r;
+	}
+	if (claim->request->flags & STORAGE_CLAIM_AGAIN) {
+		r = claim_resume(claim);
+		if (r != 0) {
+			return r < 0 ? r : 0;
+		}
 	}
 	CLEANUP(fd_closep) int fd = -1;
 	r = open_file(claim, &fd);

@@ -7,7 +7,8 @@
 #include "common/util/clock.h"
 #include "daemon/spool/spool.h"
 
-#define MS CLOCK_NS_PER_MS
+#define MS	    CLOCK_NS_PER_MS
+#define MAX_WAIT_NS (50 * CLOCK_NS_PER_SEC)
 
 static struct spool *spool;
 static int spool_fd, jobs_fd, incoming_fd, invalid_fd, active_fd;
@@ -68,9 +69,8 @@ static void wait_until(bool (*fn)(void))
 {
 	is_reached = fn;
 	if (!fn()) {
-		ck_assert_int_eq(
-			loop_timer_arm(deadline, clock_monotonic_ns() + 20 * CLOCK_NS_PER_SEC), 0);
-		ck_assert_msg(loop_run(fixture.loop) == 0, "nothing happened for 20 s");
+		ck_assert_int_eq(loop_timer_arm(deadline, clock_monotonic_ns() + MAX_WAIT_NS), 0);
+		ck_assert_msg(loop_run(fixture.loop) == 0, "it was not reached in time");
 	}
 	is_reached = NULL;
 }
@@ -323,11 +323,7 @@ START_TEST(five_thousand_specs_at_once_are_all_taken)
 		snprintf(name, sizeof(name), "%u.json", i);
 		make_file(incoming_fd, name, "{}");
 	}
-	ck_assert_int_eq(loop_timer_arm(deadline, clock_monotonic_ns()), 0);
-	n_wanted = N;
-	is_reached = has_taken_wanted;
-	loop_timer_disarm(deadline);
-	ck_assert_int_eq(loop_run(fixture.loop), 0);
+	wait_for_taken(N);
 	ck_assert_int_eq(count_entries(incoming_fd), 0);
 	ck_assert_int_eq(count_entries(jobs_fd), N);
 	ck_assert_int_eq(count_entries(active_fd), N);
@@ -368,19 +364,43 @@ START_TEST(the_areas_are_counted)
 }
 END_TEST
 
+/* Kills the storage process as soon as a claim has come so far. */
+struct killer {
+	struct loop_source *timer;
+	int dir_fd;
+	int n_entries;
+};
+
+static void on_kill_time(void *userdata, int64_t now_ns)
+{
+	struct killer *killer = userdata;
+	if (count_entries(killer->dir_fd) < killer->n_entries) {
+		ck_assert_int_eq(loop_timer_arm(killer->timer, 0), 0);
+	} else if (storage_pid() > 0) {
+		kill(storage_pid(), SIGKILL);
+	}
+}
+
 START_TEST(a_storage_that_dies_costs_no_spec)
 {
+	const int dirs[] = {incoming_fd, jobs_fd, active_fd};
 	open_spool();
-	for (unsigned i = 1; i <= 10; i++) {
+	wait_until(is_idle);
+	for (unsigned i = 1; i <= 30; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "%u.json", i);
-		wait_until(is_idle);
+		struct killer killer = {.dir_fd = dirs[i % 3],
+					.n_entries = dirs[i % 3] == incoming_fd ? 1 : (int)i};
+		ck_assert_int_eq(loop_add_timer(fixture.loop, on_kill_time, &killer, &killer.timer),
+				 0);
+		ck_assert_int_eq(loop_timer_arm(killer.timer, 0), 0);
 		make_file(incoming_fd, name, "{}");
-		pid_t pid = storage_pid();
-		ck_assert(pid > 0 && kill(pid, SIGKILL) == 0);
 		wait_for_taken(i);
+		loop_source_free(killer.timer);
 	}
-	ck_assert_int_eq(count_entries(active_fd), 10);
+	ck_assert_int_eq(count_entries(active_fd), 30);
+	ck_assert_int_eq(count_entries(jobs_fd), 30);
+	ck_assert_int_eq(count_entries(incoming_fd), 0);
 }
 END_TEST
 

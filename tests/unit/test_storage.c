@@ -317,6 +317,38 @@ START_TEST(a_spec_that_is_being_written_waits_for_its_writer)
 }
 END_TEST
 
+static struct storage_reply claim_again(const struct claim_dirs *dirs, const char *name)
+{
+	struct storage_request request = request_of(STORAGE_CLAIM, name, ID);
+	request.size = 1000;
+	request.flags = STORAGE_CLAIM_AGAIN;
+	return ask(request, dirs->fds, 4);
+}
+
+START_TEST(a_claim_that_was_cut_off_is_finished_or_begun_anew)
+{
+	struct claim_dirs dirs = claim_dirs();
+	/* Cut off after the copy. */
+	int job = make_dir(dirs.fds[2], ID);
+	make_file(job, "spec.json", "{old");
+	make_file(dirs.fds[0], "a.json", "{}");
+	ck_assert_int_eq(claim_again(&dirs, "a.json").status, 0);
+	assert_file(fixture.dir_fd, "jobs/" ID "/spec.json", "{}");
+	assert_file(fixture.dir_fd, "active/" ID ".a.json", "{}");
+	/* Cut off after the rename; a new spec of the same name has come since. */
+	make_file(dirs.fds[0], "a.json", "{another}");
+	make_file(dirs.fds[1], ID ".a.json", "{changed by its owner}");
+	ck_assert_int_eq(ftruncate(dirs.fds[3], 0), 0);
+	ck_assert_int_eq(claim_again(&dirs, "a.json").status, 0);
+	assert_file(fixture.dir_fd, "incoming/a.json", "{another}");
+	char text[3] = "";
+	ck_assert_int_eq(pread(dirs.fds[3], text, 3, 0), 2);
+	ck_assert_str_eq(text, "{}");
+	fd_close(job);
+	claim_dirs_close(&dirs);
+}
+END_TEST
+
 static void make_big_file(int dir_fd, const char *name)
 {
 	char text[1002];
@@ -582,6 +614,7 @@ int main(int argc, char **argv)
 		only_the_parts_of_one_job_are_swept,
 		a_list_has_the_oldest_first_and_no_dot_files,
 		a_claim_copies_the_spec_and_moves_the_receipt,
+		a_claim_that_was_cut_off_is_finished_or_begun_anew,
 		a_spec_that_is_being_written_waits_for_its_writer,
 		what_is_no_plain_spec_is_refused_and_left_alone,
 		an_allowed_owner_may_hand_in_a_spec,
