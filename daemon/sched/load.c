@@ -15,37 +15,8 @@
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/sched/commit.h"
+#include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
-
-/* --- requests whose end nobody waits for ------------------------------------------------------ */
-
-static void on_done(void *userdata, const struct storage_reply *reply)
-{
-	if (reply->status < 0) {
-		log_warning("storage: cannot tidy up what an earlier daemon left: %s",
-			    strerror(-reply->status));
-	}
-}
-
-static void submit(struct scheduler *scheduler, enum storage_op op, const char *name,
-		   const int *fds, uint32_t n_fds)
-{
-	struct storage_request request;
-	int r = storage_request_init(&request, op, name, op == STORAGE_RENAME ? name : NULL);
-
-	if (r == 0) {
-		request.n_fds = n_fds;
-		r = storage_submit(scheduler->env.options.storage, &request, fds, on_done, NULL);
-	}
-	if (r < 0) {
-		log_warning("storage: %s: %s", name, strerror(-r));
-	}
-}
-
-static void remove_tree(struct scheduler *scheduler, int dir_fd, const char *name)
-{
-	submit(scheduler, STORAGE_REMOVE_TREE, name, &dir_fd, 1);
-}
 
 /* --- one job ---------------------------------------------------------------------------------- */
 
@@ -54,9 +25,9 @@ static void move_receipt(struct scheduler *scheduler, const struct stored_job *s
 {
 	const struct sched_env *env = &scheduler->env;
 	bool is_done = stored->result->state == JOB_STATE_COMPLETED;
-	int fds[] = {env->active_dir_fd, is_done ? env->done_dir_fd : env->failed_dir_fd};
 
-	submit(scheduler, STORAGE_RENAME, stored->receipt, fds, ARRAY_SIZE(fds));
+	post_rename(env->options.storage, env->active_dir_fd,
+		    is_done ? env->done_dir_fd : env->failed_dir_fd, stored->receipt);
 }
 
 static int load_ended(struct scheduler *scheduler, struct stored_job *stored)
@@ -152,7 +123,8 @@ static int on_stored(void *userdata, struct stored_job *stored)
 	if (stored->spec == NULL || stored->meta == NULL) {
 		log_job(LOG_LEVEL_NOTICE, stored->id, -1,
 			"was never fully claimed; removing what there is of it");
-		remove_tree(scheduler, scheduler->env.options.jobs_dir_fd, stored->id);
+		post_remove_tree(scheduler->env.options.storage, scheduler->env.options.jobs_dir_fd,
+				 stored->id);
 		return 0;
 	}
 	return load_unfinished(scheduler, stored);
@@ -195,7 +167,7 @@ static int sweep_run_dir(struct scheduler *scheduler)
 		const struct job *job = job_list_find(&scheduler->jobs, entry->d_name);
 
 		if (entry->d_name[0] != '.' && (job == NULL || job->result != NULL)) {
-			remove_tree(scheduler, dir_fd, entry->d_name);
+			post_remove_tree(scheduler->env.options.storage, dir_fd, entry->d_name);
 		}
 	}
 	closedir(dir);

@@ -9,6 +9,7 @@
 
 #include "common/util/clock.h"
 #include "common/util/log.h"
+#include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
 
 #define SAVE_DELAY_NS	  (1 * CLOCK_NS_PER_SEC)
@@ -19,27 +20,6 @@ static bool is_due(const struct scheduler *scheduler, const struct job *job, int
 	int64_t age_ns = now_ns - job->result->finished_at_ns;
 
 	return job->is_forgotten || age_ns >= scheduler->env.options.retention_ns;
-}
-
-static void on_removed(void *userdata, const struct storage_reply *reply)
-{
-	if (reply->status < 0) {
-		log_warning("cannot remove the directory of a finished job: %s",
-			    strerror(-reply->status));
-	}
-}
-
-static int remove_files(struct scheduler *scheduler, const char *id)
-{
-	const struct scheduler_options *options = &scheduler->env.options;
-	struct storage_request request;
-	int r = storage_request_init(&request, STORAGE_REMOVE_TREE, id, NULL);
-
-	if (r < 0) {
-		return r;
-	}
-	request.n_fds = 1;
-	return storage_submit(options->storage, &request, &options->jobs_dir_fd, on_removed, NULL);
 }
 
 /* Returns whether a job that is due must wait for the base. */
@@ -54,11 +34,12 @@ static bool remove_due(struct scheduler *scheduler)
 		if (job->result == NULL || job->run != NULL || !is_due(scheduler, job, now_ns)) {
 			continue;
 		}
-		if (!history_is_safe_without(scheduler->history, job) ||
-		    remove_files(scheduler, job->id) < 0) {
+		if (!history_is_safe_without(scheduler->history, job)) {
 			must_wait = true;
 			continue;
 		}
+		post_remove_tree(scheduler->env.options.storage, scheduler->env.options.jobs_dir_fd,
+				 job->id);
 		log_job(LOG_LEVEL_DEBUG, job->id, -1, "removed: %s",
 			job->is_forgotten ? "forgotten" : "older than the retention");
 		job_list_remove(&scheduler->jobs, job);

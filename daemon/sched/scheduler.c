@@ -18,8 +18,8 @@
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
-#include "daemon/sched/batch.h"
 #include "daemon/sched/outputs.h"
+#include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
 #include "daemon/sched/view.h"
 
@@ -60,48 +60,19 @@ int scheduler_enqueue(struct scheduler *scheduler, struct job *job)
 	return 0;
 }
 
-struct saved_meta {
-	char id[JOB_ID_SIZE];
-	int dir_fd;
-	struct batch *batch;
-};
-
-static void on_meta_saved(void *userdata, int status)
-{
-	struct saved_meta *saved = userdata;
-
-	if (status < 0) {
-		log_job(LOG_LEVEL_WARNING, saved->id, -1,
-			"its meta.json could not be written (%s); the job goes on",
-			strerror(-status));
-	}
-	batch_free(saved->batch);
-	fd_close(saved->dir_fd);
-	free(saved);
-}
-
 /* Who wants the file is only the next start, which can do without (the receipt says as much). */
 static void save_meta(struct scheduler *scheduler, const struct job_meta *meta)
 {
+	const struct scheduler_options *options = &scheduler->env.options;
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
-	struct saved_meta *saved = calloc(1, sizeof(*saved));
+	CLEANUP(fd_closep)
+	int dir_fd = openat(options->jobs_dir_fd, meta->id,
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	job_meta_render(meta, &text);
-	if (saved == NULL || buf_error(&text) < 0) {
-		free(saved);
-		return;
+	if (dir_fd >= 0 && buf_error(&text) == 0) {
+		post_write(options->storage, dir_fd, "meta.json", text.data, text.len);
 	}
-	memcpy(saved->id, meta->id, MIN(strlen(meta->id), sizeof(saved->id) - 1));
-	saved->dir_fd = openat(scheduler->env.options.jobs_dir_fd, meta->id,
-			       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (saved->dir_fd < 0 || batch_new(scheduler->env.loop, scheduler->env.options.storage,
-					   saved->id, on_meta_saved, saved, &saved->batch) < 0) {
-		fd_close(saved->dir_fd);
-		free(saved);
-		return;
-	}
-	batch_write(saved->batch, saved->dir_fd, "meta.json", text.data, text.len);
-	batch_seal(saved->batch);
 }
 
 static int make_meta(const struct scheduler_job *job, struct job_meta **ret_meta)
