@@ -12,6 +12,7 @@
 
 #include "common/util/macro.h"
 #include "common/util/num.h"
+#include "common/util/str.h"
 #include "daemon/ctl/text.h"
 
 enum { BAR_MIN = 10, BAR_MAX = 40, NAME_MAX_COLUMNS = 24, PART_SIZE = 64, GAP = 2 };
@@ -55,7 +56,7 @@ static void collect_parts(struct parts *parts, const struct job_info *info, int 
 	}
 	add_part(parts, "%s rows/s",
 		 num_format_count(number, at_least_zero(bounded(info->items_per_second))));
-	if (info->eta_seconds >= 0) {
+	if (info->eta_seconds >= 0 && info->progress < 1) {
 		add_part(parts, "ETA %s",
 			 num_format_duration_ns(number, bounded(info->eta_seconds * 1e9)));
 	}
@@ -69,7 +70,7 @@ static void collect_parts(struct parts *parts, const struct job_info *info, int 
 	add_part(parts, "%s rows", num_format_count(number, at_least_zero(info->total_processed)));
 }
 
-/* What the job is doing, where that is not converting. */
+/* What the job is doing; "converting" is what the bar itself says. */
 static const char *activity(const struct job_info *info)
 {
 	if (job_state_is_final(info->state) || !info->phase[0]) {
@@ -113,7 +114,7 @@ void bar_add(struct buf *out, const struct job_info *info, size_t width)
 	size_t n_left;
 
 	text_add_clean(&name, info->name);
-	if (info->state != JOB_STATE_RUNNING || (info->phase[0] && info->progress <= 0)) {
+	if (!str_equal(activity(info), "converting")) {
 		buf_add_char(&name, ' ');
 		text_add_clean(&name, activity(info));
 	}

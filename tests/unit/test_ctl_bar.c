@@ -129,6 +129,20 @@ START_TEST(a_job_that_does_not_convert_yet_says_what_it_does)
 }
 END_TEST
 
+START_TEST(a_job_that_commits_says_so_and_has_no_time_left)
+{
+	struct job_info info = halfway;
+	CLEANUP(free_p) char *line = NULL;
+
+	info.phase = "committing";
+	info.progress = 1;
+	info.eta_seconds = 0;
+	line = bar(&info, 100);
+	ck_assert_int_eq(strncmp(line, "users committing [", 18), 0);
+	ck_assert_ptr_null(strstr(line, "ETA"));
+}
+END_TEST
+
 START_TEST(the_plain_line_has_the_same_numbers)
 {
 	CLEANUP(buf_deinit) struct buf out = BUF_INIT;
@@ -159,4 +173,5 @@ UNIT_MAIN_WITH(use_utf8, NULL, a_wide_screen_shows_all_of_it, a_narrow_screen_ke
 	       the_gauge_is_full_at_the_end_and_empty_at_the_start,
 	       numbers_beyond_reason_are_survived,
 	       a_job_that_does_not_convert_yet_says_what_it_does,
-	       the_plain_line_has_the_same_numbers, a_hostile_name_is_harmless)
+	       a_job_that_commits_says_so_and_has_no_time_left, the_plain_line_has_the_same_numbers,
+	       a_hostile_name_is_harmless)
