@@ -150,7 +150,7 @@ def test_a_symlink_in_a_path(daemon, place, side, where):
 
 
 @pytest.mark.parametrize("text,words", [
-    ("{", ["line"]),
+    ("{", ["not JSON"]),
     ("", []),
     ("[1]", []),
     ('{"version":1,"input":{"path":"a","delimter":";"},"output":{"path":"b"}}', ["delimter", "delimiter", "$.input"]),
@@ -166,12 +166,16 @@ def test_a_spec_that_is_none(daemon, text, words):
 
 
 def test_a_spec_that_is_a_symlink_or_has_two_names(daemon):
+    """Renamed into the spool, as any spec is."""
+    incoming = daemon.spool / "incoming"
     text = json.dumps(spec_of("a.csv", "b"))
     (daemon.tree / "real.json").write_text(text)
-    (daemon.spool / "incoming" / "linked.json").symlink_to(daemon.tree / "real.json")
+    (daemon.tree / "linked.json").symlink_to(daemon.tree / "real.json")
+    (daemon.tree / "linked.json").rename(incoming / "linked.json")
     daemon.invalid("linked")
     (daemon.tree / "twice.json").write_text(text)
-    os.link(daemon.tree / "twice.json", daemon.spool / "incoming" / "twice.json")
+    os.link(daemon.tree / "twice.json", daemon.tree / "other-name")
+    (daemon.tree / "twice.json").rename(incoming / "twice.json")
     daemon.invalid("twice")
     assert (daemon.tree / "real.json").read_text() == text
 

@@ -30,6 +30,7 @@ IS_SANITIZED = "asan" in BUILD.name
 PATIENCE = 60 if IS_SANITIZED else 30  # seconds until a wait has failed
 FINAL = ("completed", "failed", "aborted")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+MARK = "ZOOPARALLEL_TEST_TREE"
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
@@ -90,12 +91,10 @@ def check_metrics(text, openmetrics):
 
 
 def processes_of(tree):
-    """Pids of every process that was started on this tree, by the mark in its environment."""
-    mark = f"ZP_TEST_TREE={tree}".encode()
+    """Pids of all that was started on this tree: the mark passes to the workers too, by its name."""
+    mark = f"{MARK}={tree}".encode()
     found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             environment = Path("/proc", entry, "environ").read_bytes()
             is_zombie = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -136,7 +135,7 @@ class Daemon:
 
     def spawn(self):
         (self.run_dir / "http.port").unlink(missing_ok=True)
-        environment = {**os.environ, "ZP_TEST_TREE": str(self.tree)}
+        environment = {**os.environ, MARK: str(self.tree)}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=environment, start_new_session=True)
@@ -164,14 +163,8 @@ class Daemon:
 
     @property
     def pid(self):
-        """Of the daemon itself, below a wrapper such as unshare."""
-        for pid in processes_of(self.tree):
-            try:
-                if os.readlink(f"/proc/{pid}/exe") == str(DAEMON):
-                    return pid
-            except OSError:
-                pass
-        raise AssertionError("no daemon")
+        """Of the daemon itself: the wrappers exec it."""
+        return self.process.pid
 
     def worker_pids(self, mode="convert"):
         """Workers that have reached their own main, by mode."""
@@ -254,8 +247,10 @@ class Daemon:
         return samples
 
     def metric(self, name, **labels):
-        return self.metrics().get(name, {}).get(tuple(sorted(labels.items())))
-
+        """The sum of a metric's series that carry these labels; None if there is none."""
+        wanted = set(labels.items())
+        values = [value for key, value in self.metrics().get(name, {}).items() if wanted <= set(key)]
+        return sum(values) if values else None
 
     def write(self, name, data):
         path = self.data / name
