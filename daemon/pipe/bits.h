@@ -30,6 +30,12 @@ static inline uint64_t bits_mark_equal(uint64_t word, uint64_t pattern)
 	return ~(((differing & BITS_LOW) + BITS_LOW) | differing) & BITS_HIGH;
 }
 
+/* The same for a word of nothing but ASCII. */
+static inline uint64_t bits_mark_equal_ascii(uint64_t word, uint64_t pattern)
+{
+	return ~((word ^ pattern) + BITS_LOW) & BITS_HIGH;
+}
+
 /* Marks control characters (below 0x20) and what is not ASCII. */
 static inline uint64_t bits_mark_unprintable(uint64_t word)
 {
@@ -75,35 +81,22 @@ static inline uint64_t bits_below(size_t n)
 	return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
 }
 
-/* The sum of eight bytes. */
-static inline uint64_t bits_sum_bytes(uint64_t word)
-{
-	const uint64_t even = UINT64_C(0x00ff00ff00ff00ff);
-
-	return (((word & even) + (word >> 8 & even)) * UINT64_C(0x0001000100010001)) >> 48;
-}
-
 /* How many of bytes[0..len) equal `byte`. */
 static inline uint64_t bits_count_byte(const uint8_t *bytes, size_t len, uint8_t byte)
 {
+	enum { BLOCK = 240 }; /* a block's number fits into a byte: that makes good vector code */
 	uint64_t n = 0;
-	size_t at = 0;
 
-	while (len - at >= 8) {
-		/* Each byte of the sums counts to 255 at most. */
-		size_t n_words = (len - at) / 8 < 255 ? (len - at) / 8 : 255;
-		uint64_t sums = 0;
+	for (; len >= BLOCK; bytes += BLOCK, len -= BLOCK) {
+		uint8_t n_in_block = 0;
 
-		for (size_t i = 0; i < n_words; i++) {
-			uint64_t word = bits_load(bytes + at + 8 * i);
-
-			sums += bits_mark_equal(word, BITS_EACH(byte)) >> 7;
+		for (size_t i = 0; i < BLOCK; i++) {
+			n_in_block += bytes[i] == byte;
 		}
-		n += bits_sum_bytes(sums);
-		at += 8 * n_words;
+		n += n_in_block;
 	}
-	for (; at < len; at++) {
-		n += bytes[at] == byte;
+	for (size_t i = 0; i < len; i++) {
+		n += bytes[i] == byte;
 	}
 	return n;
 }

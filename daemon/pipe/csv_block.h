@@ -22,7 +22,7 @@ struct csv_masks {
 	uint64_t newline; /* LF */
 	uint64_t quote;
 	uint64_t cr;
-	uint64_t care; /* bits_mark_care(), without delimiter, LF and CR */
+	uint64_t care; /* bits_mark_care(), without quote, LF and CR */
 };
 
 /* Carried from block to block. At most one of the first three is set; none: inside a field. */
@@ -30,55 +30,74 @@ struct csv_block_state {
 	uint64_t inside_quotes;	   /* all bits or none */
 	uint64_t after_terminator; /* bit 0: a field begins here */
 	uint64_t after_close;	   /* bit 0: the byte before may have closed the quotes */
-	uint64_t care;		   /* bit 0: the field that has begun has a byte of `care` */
+	/* Bit 0: the field that has begun had a byte of... */
+	uint64_t care;
+	uint64_t quoted;
 };
 
 #define CSV_BLOCK_STATE_INIT ((struct csv_block_state){.after_terminator = 1})
 
-void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes, uint32_t base,
-			const struct csv_masks *masks, struct csv_block_state *state,
-			struct csv_index *index);
+/* What a block's bytes come to. */
+struct csv_block {
+	uint64_t newlines;    /* that end rows */
+	uint64_t terminators; /* that end fields, newlines among them */
+	uint64_t care;	      /* bytes that give their field CSV_INDEX_CARE */
+	uint64_t quoted;      /* bytes that give it CSV_INDEX_QUOTED */
+};
 
-/* Which terminators end a field that has a bit of `care`. */
-static inline uint64_t csv_block_cared(uint64_t terminators, uint64_t care, uint64_t *carry)
+/* A block with a quote that is not regular. Defined in csv_index.c, for all scanners. */
+void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes,
+			const struct csv_masks *masks, struct csv_block_state *state,
+			struct csv_block *ret_block);
+
+/* Which terminators end a field that has a bit of `flags`. */
+static inline uint64_t csv_block_flagged(uint64_t terminators, uint64_t flags, uint64_t *carry)
 {
 	uint64_t sum;
 
-	/* Each bit of care starts a carry that runs through the field's bits up to its terminator,
-	 * which is 0 in ~terminators and so stops it. */
-	uint64_t overflow = __builtin_add_overflow(~terminators, care, &sum);
+	/* Each flag starts a carry that runs through the field's bits up to its terminator, which
+	 * is 0 in ~terminators and so stops it. */
+	uint64_t overflow = __builtin_add_overflow(~terminators, flags, &sum);
 	overflow |= __builtin_add_overflow(sum, *carry, &sum);
 	*carry = overflow;
 	return sum & terminators;
 }
 
-static inline void csv_block_store(struct csv_index *index, uint32_t base, uint64_t terminators,
-				   uint64_t newlines, uint64_t cared)
+static inline void csv_block_store(struct csv_index *index, uint32_t base,
+				   const struct csv_block *block, struct csv_block_state *state)
 {
+	uint64_t left = block->terminators;
+	uint64_t care = csv_block_flagged(left, block->care & ~left, &state->care);
+	uint64_t quoted = csv_block_flagged(left, block->quoted, &state->quoted);
 	uint32_t *ends = index->field_ends + index->n_fields;
-	unsigned n = bits_count(terminators);
 
-	for (; newlines != 0; newlines &= newlines - 1) {
+	for (uint64_t newlines = block->newlines; newlines != 0; newlines &= newlines - 1) {
 		uint64_t through = newlines ^ (newlines - 1);
 
 		index->row_ends[index->n_rows++] = (uint32_t)index->n_fields +
-						   bits_count(terminators & through);
+						   bits_count(block->terminators & through);
 	}
-	for (unsigned i = 0; i < n; i++) {
-		unsigned at = (unsigned)__builtin_ctzll(terminators);
+	index->n_fields += bits_count(left);
+	if (LIKELY((care | quoted) == 0)) {
+		for (; left != 0; left &= left - 1) {
+			*ends++ = base + (uint32_t)__builtin_ctzll(left);
+		}
+		return;
+	}
+	for (; left != 0; left &= left - 1) {
+		unsigned at = (unsigned)__builtin_ctzll(left);
 
-		ends[i] = (base + at) | (uint32_t)(cared >> at & 1) << 31;
-		terminators &= terminators - 1;
+		*ends++ = (base + at) | (uint32_t)(care >> at & 1) << 31 |
+			  (uint32_t)(quoted >> at & 1) << 30;
 	}
-	index->n_fields += n;
 }
 
 /* Quotes in the block, or open before it. False if one is not regular. */
 static inline bool csv_block_quotes(const struct csv_masks *masks, uint64_t crlf,
-				    struct csv_block_state *state, uint64_t *ret_inside)
+				    struct csv_block_state *state, struct csv_block *block)
 {
 	uint64_t inside = bits_prefix_xor(masks->quote) ^ state->inside_quotes;
-	uint64_t terminators = (masks->delimiter | masks->newline) & ~inside;
+	uint64_t terminators = block->terminators & ~inside;
 	uint64_t opening = masks->quote & inside;
 	uint64_t closing = masks->quote & ~inside;
 	uint64_t after_close = (closing << 1 | state->after_close) & masks->valid;
@@ -88,9 +107,13 @@ static inline bool csv_block_quotes(const struct csv_masks *masks, uint64_t crlf
 	    (opening & ~(at_start | after_close))) {
 		return false;
 	}
+	/* The second of two quotes, and what JSON has to escape only now. */
+	block->care |= (opening & after_close) | (inside & (masks->newline | masks->cr));
+	block->quoted = masks->quote;
+	block->newlines &= ~inside;
+	block->terminators = terminators;
 	state->inside_quotes = (uint64_t)((int64_t)inside >> 63);
 	state->after_close = closing >> 63;
-	*ret_inside = inside;
 	return true;
 }
 
@@ -99,26 +122,23 @@ static inline void csv_block_index(const struct dialect *dialect, const uint8_t 
 				   uint32_t base, const struct csv_masks *masks,
 				   struct csv_block_state *state, struct csv_index *index)
 {
-	uint64_t inside = 0;
-	uint64_t care = masks->care;
+	struct csv_block block = {
+		.newlines = masks->newline,
+		.terminators = masks->delimiter | masks->newline,
+		.care = masks->care,
+	};
 	uint64_t crlf = 0;
 
 	if (UNLIKELY(masks->cr != 0)) {
 		uint64_t next_is_lf = bytes[CSV_BLOCK_BYTES] == '\n';
 
 		crlf = masks->cr & (masks->newline >> 1 | next_is_lf << 63);
-		care |= masks->cr & ~crlf;
+		block.care |= masks->cr & ~crlf;
 	}
 	if (UNLIKELY((masks->quote | state->inside_quotes | state->after_close) != 0) &&
-	    UNLIKELY(!csv_block_quotes(masks, crlf, state, &inside))) {
-		csv_block_by_table(dialect, bytes, base, masks, state, index);
-		return;
+	    UNLIKELY(!csv_block_quotes(masks, crlf, state, &block))) {
+		csv_block_by_table(dialect, bytes, masks, state, &block);
 	}
-
-	uint64_t newlines = masks->newline & ~inside;
-	uint64_t terminators = (masks->delimiter & ~inside) | newlines;
-
-	state->after_terminator = terminators >> 63;
-	csv_block_store(index, base, terminators, newlines,
-			csv_block_cared(terminators, care, &state->care));
+	state->after_terminator = block.terminators >> 63;
+	csv_block_store(index, base, &block, state);
 }

@@ -65,14 +65,12 @@ static enum dialect_state table_state(const struct csv_block_state *state)
 	return state->after_terminator ? DIALECT_START : DIALECT_UNQUOTED;
 }
 
-void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes, uint32_t base,
+void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes,
 			const struct csv_masks *masks, struct csv_block_state *state,
-			struct csv_index *index)
+			struct csv_block *ret_block)
 {
 	enum dialect_state at_state = table_state(state);
-	uint64_t terminators = 0;
-	uint64_t newlines = 0;
-	uint64_t care = masks->care;
+	struct csv_block block = {.care = masks->care | masks->quote};
 
 	for (unsigned i = 0; i < bits_count(masks->valid); i++) {
 		enum dialect_class class = dialect_class_of(dialect, bytes[i], bytes[i + 1]);
@@ -80,14 +78,15 @@ void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes, uin
 		bool is_row_end = step.action == DIALECT_ROW_END;
 		bool is_end = is_row_end || step.action == DIALECT_FIELD_END;
 
-		terminators |= (uint64_t)is_end << i;
-		newlines |= (uint64_t)is_row_end << i;
-		care |= (uint64_t)(class == DIALECT_CR) << i;
+		block.newlines |= (uint64_t)is_row_end << i;
+		block.terminators |= (uint64_t)is_end << i;
+		/* Ends that do not end, and CRs that are not a line end's. */
+		block.care |= (uint64_t)(step.action == DIALECT_DATA && class != DIALECT_OTHER)
+			      << i;
+		block.care |= (uint64_t)(class == DIALECT_CR) << i;
 		at_state = step.next;
 	}
 	state->inside_quotes = at_state == DIALECT_QUOTED ? UINT64_MAX : 0;
 	state->after_close = at_state == DIALECT_QUOTE_IN_QUOTED;
-	state->after_terminator = at_state == DIALECT_START;
-	csv_block_store(index, base, terminators, newlines,
-			csv_block_cared(terminators, care, &state->care));
+	*ret_block = block;
 }

@@ -13,15 +13,20 @@
  *
  * A batch always begins at a row's start, so nothing is carried from one to the next. Its extents
  * are those of the dialect's table for any bytes, but for max_row_bytes, which is the caller's to
- * check. A field that may be copied as it is (no quote in it, nothing that JSON escapes, nothing
- * but ASCII, no CR but that of the line end) has no CSV_INDEX_CARE; a field with it may still turn
- * out to be clean.
+ * check.
+ *
+ * The value of a field without CSV_INDEX_CARE may be copied as it is: nothing in it that JSON
+ * escapes, nothing but ASCII, no CR but that of the line end. If it has CSV_INDEX_QUOTED, that is
+ * what stands between its first and last byte, which are quotes. A field with CSV_INDEX_CARE may
+ * be anything.
  */
 #define CSV_INDEX_CARE	    (UINT32_C(1) << 31)
+#define CSV_INDEX_QUOTED    (UINT32_C(1) << 30)
+#define CSV_INDEX_OFFSET    (CSV_INDEX_QUOTED - 1)
 #define CSV_INDEX_MAX_BATCH (256u << 10)
 
 struct csv_index {
-	/* Offset from the batch's start of the delimiter or LF behind each field, | CSV_INDEX_CARE.
+	/* Offset from the batch's start of the delimiter or LF behind each field, with its flags.
 	 * Fields of the row that is not complete stand behind the last row. */
 	uint32_t *field_ends;
 	/* Number of fields through each complete row's last. */
@@ -51,5 +56,5 @@ const struct csv_scanner *csv_scanner_find(const char *name);
 /* Row r begins here. */
 static inline uint32_t csv_index_row_start(const struct csv_index *index, size_t r)
 {
-	return r == 0 ? 0 : (index->field_ends[index->row_ends[r - 1] - 1] & ~CSV_INDEX_CARE) + 1;
+	return r == 0 ? 0 : (index->field_ends[index->row_ends[r - 1] - 1] & CSV_INDEX_OFFSET) + 1;
 }

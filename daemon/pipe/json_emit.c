@@ -117,6 +117,24 @@ static inline size_t put_clean_run(const uint8_t *from, const uint8_t *end, uint
 	return (size_t)(MIN(at, end) - from);
 }
 
+/* Copies characters that are not ASCII, at least one; the copy overruns by up to three bytes.
+ * Returns their length, 0 if one is not well-formed. */
+static size_t put_characters(const uint8_t *from, const uint8_t *end, uint8_t *out)
+{
+	const uint8_t *at = from;
+
+	do {
+		size_t n = utf8_char_length(at, (size_t)(end - at));
+
+		if (n == 0) {
+			return 0;
+		}
+		memcpy(out + (at - from), at, 4);
+		at += n;
+	} while (at < end && *at >= 0x80);
+	return (size_t)(at - from);
+}
+
 uint8_t *json_emit_careful(const struct dialect *dialect, const uint8_t *field, size_t len,
 			   uint8_t *out)
 {
@@ -133,11 +151,10 @@ uint8_t *json_emit_careful(const struct dialect *dialect, const uint8_t *field, 
 			return is_quoted ? NULL : out;
 		}
 		if (*field >= 0x80) {
-			n = utf8_char_length(field, (size_t)(end - field));
+			n = put_characters(field, end, out);
 			if (n == 0) {
 				return NULL;
 			}
-			memcpy(out, field, 4);
 			field += n;
 			out += n;
 			continue;
@@ -159,10 +176,15 @@ uint8_t *json_emit_careful(const struct dialect *dialect, const uint8_t *field, 
 }
 
 static inline uint8_t *emit_value(const struct json_rows *rows, const uint8_t *field, size_t len,
-				  bool needs_care, uint8_t *out)
+				  uint32_t flags, uint8_t *out)
 {
-	return UNLIKELY(needs_care) ? json_emit_careful(rows->dialect, field, len, out)
-				    : put(out, field, len);
+	if (UNLIKELY(flags & CSV_INDEX_CARE)) {
+		return json_emit_careful(rows->dialect, field, len, out);
+	}
+
+	bool is_quoted = (flags & CSV_INDEX_QUOTED) != 0; /* no branch: files mix both */
+
+	return put(out, field + is_quoted, len - 2 * (size_t)is_quoted);
 }
 
 /* The values of one row, whose first field begins at `start`. NULL if one has a fault. */
@@ -176,10 +198,10 @@ static inline __attribute__((always_inline)) uint8_t *emit_fields(const struct j
 
 	for (size_t c = 0; c < n_columns; c++) {
 		size_t f = is_permuted ? rows->field_of[c] : c;
-		uint32_t end = ends[f] & ~CSV_INDEX_CARE;
+		uint32_t end = ends[f] & CSV_INDEX_OFFSET;
 
 		if (is_permuted) {
-			from = f == 0 ? start : (ends[f - 1] & ~CSV_INDEX_CARE) + 1;
+			from = f == 0 ? start : (ends[f - 1] & CSV_INDEX_OFFSET) + 1;
 		}
 
 		size_t len = end - from;
@@ -188,8 +210,7 @@ static inline __attribute__((always_inline)) uint8_t *emit_fields(const struct j
 			len -= len > 0 && rows->bytes[end - 1] == '\r';
 		}
 		out = put_key(rows->keys, c, out);
-		out = emit_value(rows, rows->bytes + from, len, (ends[f] & CSV_INDEX_CARE) != 0,
-				 out);
+		out = emit_value(rows, rows->bytes + from, len, ends[f], out);
 		if (UNLIKELY(out == NULL)) {
 			return NULL;
 		}
@@ -211,7 +232,7 @@ static inline __attribute__((always_inline)) size_t emit_rows(const struct json_
 	for (; row < rows->end_row; row++) {
 		const uint32_t *ends = index->field_ends + first;
 		uint32_t behind = index->row_ends[row];
-		uint32_t end = index->field_ends[behind - 1] & ~CSV_INDEX_CARE;
+		uint32_t end = index->field_ends[behind - 1] & CSV_INDEX_OFFSET;
 
 		if (UNLIKELY(behind - first != n_columns || start >= rows->start_limit ||
 			     end - start > rows->max_row_bytes)) {
