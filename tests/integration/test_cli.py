@@ -153,6 +153,19 @@ def test_a_run_that_takes_too_long_is_stopped(place):
     assert not (place / "out.jsonl").exists()
 
 
+def test_a_killed_daemon_is_told_and_leaves_nothing(place):
+    (place / "in.csv").write_bytes(SLOW)
+    process = subprocess.Popen([CLIENT, "run", "--set", "chunk_size=64", "job.json"], cwd=place,
+                               env=environment_of(place), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_until(lambda: list(place.glob(".zp-*")) or process.poll() is not None, "the job to run")
+    daemon = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    os.kill(int(daemon), signal.SIGKILL)
+    output = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == UNREACHABLE, output
+    assert "killed by signal 9" in output
+    assert not (place / "out.jsonl").exists()
+
+
 @pytest.mark.parametrize("setting, complaint", [
     ("no_such_key=1", "no_such_key"), ("chunk_size=fast", "chunk_size"), ("state_dir=/tmp", "private"),
     ("data_roots=/tmp", "--data-root"), ("nonsense", "KEY=VALUE"),

@@ -179,7 +179,7 @@ def test_submit_validate_and_forget(start):
     before = daemon.metric("zooparallel_rows_processed_total", pipe="by-http")
     assert daemon.request("DELETE", f"/api/v1/jobs/{job_id}", unix=True).status in (200, 204)
     check_problem(daemon.get(f"/api/v1/jobs/{job_id}"), 404)
-    assert not (daemon.state / "jobs" / job_id).exists()
+    wait_until(lambda: not (daemon.state / "jobs" / job_id).exists(), "its files to be removed")
     assert daemon.metric("zooparallel_rows_processed_total", pipe="by-http") == before == 3
 
 
@@ -214,7 +214,7 @@ def test_metrics_have_both_formats_and_every_promised_name(shared, job):
     b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", b"GET /%00%ff?a=%zz&& HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ], ids=lambda value: repr(value[:24]))
 def test_nonsense_harms_nobody(shared, request_bytes):
-    with socket.create_connection(("127.0.0.1", shared.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=1) as connection:
         try:
             connection.sendall(request_bytes)
             connection.shutdown(socket.SHUT_WR)

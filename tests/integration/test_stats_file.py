@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Whatever a stats file becomes, the daemon lives, a scrape is whole, and the job's rows are right."""
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,11 +65,15 @@ def test_three_readers_agree(start):
     job_id = drop_slow(daemon, workers=1)
     with daemon.stopped_workers(job_id):
         path = daemon.run_dir / "jobs" / job_id / "worker-0.stats"
-        shown = daemon.get(f"/api/v1/jobs/{job_id}/workers").json["workers"][0]
-        client = subprocess.run([CLIENT, "stats", "--json", path], capture_output=True, text=True, check=True).stdout
+        client = json.loads(subprocess.run([CLIENT, "stats", "--json", path], capture_output=True, check=True).stdout)
         python = subprocess.run([sys.executable, READER, path], capture_output=True, text=True, check=True).stdout
-        for value in (shown["pid"], shown["bytes_read"], shown["total_processed"]):
-            assert str(value) in client and str(value) in python
+        # The worker stands still, so the daemon's next look finds what the others have read.
+        wait_until(lambda: daemon.get(f"/api/v1/jobs/{job_id}/workers").json["workers"][0]["bytes_read"]
+                   == client["bytes_read"], "the daemon's next look")
+        shown = daemon.get(f"/api/v1/jobs/{job_id}/workers").json["workers"][0]
+        for name in ("pid", "slot", "bytes_read", "bytes_written", "total_processed", "success_count", "generation"):
+            assert shown[name] == client[name], name
+            assert re.search(rf"{name}\W+{client[name]}\b", python), python
     check_right(daemon, daemon.wait_job(job_id))
 
 

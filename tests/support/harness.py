@@ -270,13 +270,13 @@ class Daemon:
             os.chown(outside, self.owner, self.owner)
         outside.rename(self.spool / "incoming" / f"{name}.json")
 
-    def find(self, name):
-        """The newest job of a name, or None."""
-        jobs = self.get(f"/api/v1/jobs?name={name}").json["jobs"]
+    def find(self, name, older=()):
+        """The newest job of a name that is not one of the older ones, or None."""
+        jobs = [job for job in self.get(f"/api/v1/jobs?name={name}").json["jobs"] if job["id"] not in older]
         return jobs[0] if jobs else None
 
-    def id_of(self, name):
-        return wait_until(lambda: self.find(name), f"the job {name} to be taken")["id"]
+    def id_of(self, name, older=()):
+        return wait_until(lambda: self.find(name, older), f"the job {name} to be taken")["id"]
 
     def job(self, job_id, wait=None):
         reply = self.get(f"/api/v1/jobs/{job_id}" + (f"?wait={wait}" if wait else ""))
@@ -293,8 +293,10 @@ class Daemon:
     def run(self, spec, name=None, timeout=PATIENCE):
         """Drop a spec and wait for its end."""
         name = name or f"job-{uuid.uuid4().hex[:12]}"
+        job_name = spec.get("name", name)
+        older = [job["id"] for job in self.get(f"/api/v1/jobs?name={job_name}").json["jobs"]]
         self.drop(spec, name)
-        return self.wait_job(self.id_of(spec.get("name", name) if isinstance(spec, dict) else name), timeout)
+        return self.wait_job(self.id_of(job_name, older), timeout)
 
     def result(self, job_id):
         return json.loads((self.state / "jobs" / job_id / "result.json").read_text())
