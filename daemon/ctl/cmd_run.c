@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/util/clock.h"
 #include "common/util/fd.h"
@@ -16,6 +17,7 @@
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/progress.h"
 #include "daemon/ctl/run_daemon.h"
+#include "daemon/ctl/run_leftovers.h"
 #include "daemon/ctl/run_report.h"
 #include "daemon/ctl/run_tree.h"
 #include "daemon/ctl/run_watch.h"
@@ -196,6 +198,10 @@ static int run(const struct ctl *ctl, const struct spec_file *spec, const char *
 		}
 		run_tree_path(&tree, "run/control.sock", socket_path);
 		end = run_watch(&watch);
+		if (daemon.pid > 0 || WIFSIGNALED(daemon.status)) {
+			run_daemon_deinit(&daemon);
+			run_leftovers_remove(&tree, data_root, spec);
+		}
 	}
 	if (end < 0) {
 		term_error("cannot watch the daemon: %s", strerror(-end));

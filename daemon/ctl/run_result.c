@@ -89,16 +89,23 @@ static json_t *load_rejects(int job_fd)
 	return rows;
 }
 
+int run_result_find_id(const struct run_tree *tree, char ret_id[static NAME_MAX + 1])
+{
+	char jobs[RUN_TREE_PATH_SIZE];
+
+	return find_last(run_tree_path(tree, "state/jobs", jobs), "", ret_id);
+}
+
 int run_result_load(const struct run_tree *tree, json_t **ret_result, json_t **ret_rejects)
 {
 	CLEANUP(fd_closep) int job_fd = -1;
-	char jobs[RUN_TREE_PATH_SIZE], id[NAME_MAX + 1], path[RUN_TREE_PATH_SIZE + NAME_MAX + 1];
-	int r = find_last(run_tree_path(tree, "state/jobs", jobs), "", id);
+	char id[NAME_MAX + 1], path[RUN_TREE_PATH_SIZE + NAME_MAX + 1];
+	int r = run_result_find_id(tree, id);
 
 	if (r < 0) {
 		return r;
 	}
-	(void)snprintf(path, sizeof(path), "%s/%s", jobs, id);
+	(void)snprintf(path, sizeof(path), "%s/state/jobs/%s", tree->path, id);
 	job_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (job_fd < 0) {
 		return -errno;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <limits.h>
 
 #include "common/util/buf.h"
 #include "common/util/macro.h"
@@ -9,8 +10,11 @@
 
 /* What a private daemon has left behind in its tree, read once it has ended. */
 
+/* The ID of the one job that the tree's daemon has taken; -ENOENT if it has taken none. */
+int run_result_find_id(const struct run_tree *tree, char ret_id[static NAME_MAX + 1]) MUST_CHECK;
+
 /*
- * The result of the one job, and an array of its first error rows. 0; -ENOENT if no job has ended
+ * The result of that job, and an array of its first error rows. 0; -ENOENT if no job has ended
  * there; -EPROTO if the result can't be read as one; -errno. Both are the caller's.
  */
 int run_result_load(const struct run_tree *tree, json_t **ret_result,

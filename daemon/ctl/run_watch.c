@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopping is a ladder. A cancelled job removes its temporary outputs beside the targets; a daemon
- * that is merely told to stop keeps them for its next start, which never comes here. So: cancel,
- * then SIGTERM, then SIGKILL, each after the one before has had its time. A second signal from
- * an impatient user takes the next step at once.
+ * Stopping is a ladder. A cancelled job is over: its temporary outputs are removed, its result is
+ * written. A daemon that is merely told to stop keeps its jobs for its next start, which never
+ * comes here. So: cancel, then SIGTERM, then SIGKILL, each after the one before has had its time.
+ * A second signal from an impatient user takes the next step at once.
  */
 #include "daemon/ctl/run_watch.h"
 

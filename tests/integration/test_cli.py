@@ -143,6 +143,7 @@ def test_an_interrupted_run_leaves_nothing(place, stop):
     process.send_signal(stop)
     output = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == ABORTED, output
+    assert "aborted    job: cancelled\n" in output, "a job that is over, not one to go on with"
     assert not (place / "out.jsonl").exists()
 
 
