@@ -94,7 +94,7 @@ void json_add_double(struct buf *out, double value, int n_decimals)
 		return;
 	}
 	if (fabs(value) >= bound) {
-		buf_printf(out, "%.0f", value);
+		buf_printf(out, "%.15g", value);
 		return;
 	}
 	scaled = (int64_t)(fabs(value) * (double)scales[n_decimals] + 0.5);
