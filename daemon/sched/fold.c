@@ -7,6 +7,7 @@
 #include "daemon/sched/fold.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #define KNOWN_FLAGS (CHUNK_FLAG_END_OF_LIMIT | CHUNK_FLAG_END_OF_REJECTS)
@@ -16,6 +17,10 @@
 #define MIN_ROW_BYTES	   3u
 /* Quotes, colon and comma around a name and a value; braces and newline around a row. */
 #define COLUMN_OVERHEAD_BYTES 6u
+
+/* Of an error row: what it shows of the row, and all that is neither row, path nor name. */
+#define REJECT_MAX_ROW_BYTES 4096u
+#define REJECT_FIXED_BYTES   1024u
 
 /* One record and all it is judged by. */
 struct fold_step {
@@ -101,8 +106,8 @@ static const char *check_rejects(const struct fold_step *step)
 {
 	uint64_t left = step->accept->error;
 
-	for (size_t code = 0; code < REJECT_N_CODES; code++) {
-		if (step->accept->rejects[code] > left) {
+	for (size_t code = 0; code < REJECT_MAX_CODES; code++) {
+		if (step->accept->rejects[code] > (code < REJECT_N_CODES ? left : 0)) {
 			return "has more rejects than rejected rows";
 		}
 		left -= step->accept->rejects[code];
@@ -148,12 +153,15 @@ static const char *check_output(const struct fold_step *step)
 static const char *check_error_output(const struct fold_step *step)
 {
 	const struct chunk_accept *accept = step->accept;
+	uint64_t most;
 
 	if (accept->err_offset != step->state->err_end) {
 		return "leaves a gap or an overlap in the error file";
 	}
-	if (accept->err_length > INT64_MAX - accept->err_offset ||
-	    (accept->error == 0 && accept->err_length > 0)) {
+	if (__builtin_mul_overflow(accept->error, step->rules->reject_max_bytes, &most)) {
+		most = INT64_MAX;
+	}
+	if (accept->err_length > most || accept->err_length > INT64_MAX - accept->err_offset) {
 		return "has more error rows than rejects";
 	}
 	if (step->rules->keeps_all_rejects && accept->error > accept->err_length / MIN_ROW_BYTES) {
@@ -240,6 +248,18 @@ static uint64_t row_overhead_max(const struct plan_pipe *pipe)
 	return sum;
 }
 
+/* Job, input, field and (the beginning of) the row; the rest of an error row is of fixed length. */
+static uint64_t reject_max(const struct plan_pipe *pipe)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < pipe->n_columns; i++) {
+		longest = MAX(longest, strlen(pipe->columns[i]));
+	}
+	return REJECT_FIXED_BYTES + MAX_BYTES_PER_BYTE * (JOB_SPEC_MAX_NAME_BYTES + PATH_MAX +
+							  longest + REJECT_MAX_ROW_BYTES);
+}
+
 void fold_init(struct fold_rules *ret_rules, struct fold_state *ret_state, const struct plan *plan,
 	       const struct plan_pipe *pipe, const struct pipe_spec *spec)
 {
@@ -250,6 +270,7 @@ void fold_init(struct fold_rules *ret_rules, struct fold_state *ret_state, const
 		.max_rejects = spec->errors.max_rows,
 		.keeps_all_rejects = spec->errors.path != NULL,
 		.row_overhead_max_bytes = row_overhead_max(pipe),
+		.reject_max_bytes = reject_max(pipe),
 	};
 	*ret_state = (struct fold_state){.is_ended = pipe->n_chunks == 0};
 }

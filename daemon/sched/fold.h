@@ -23,6 +23,7 @@ struct fold_rules {
 	uint64_t max_rejects;	/* one more ends the lane; UINT64_MAX: no bound */
 	bool keeps_all_rejects; /* an error file; else only the first rejects are written */
 	uint64_t row_overhead_max_bytes; /* of an output row, besides its values */
+	uint64_t reject_max_bytes;	 /* of an error row */
 };
 
 /* The account of a lane: the sum of all records that have been taken over. */

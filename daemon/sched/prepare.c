@@ -24,7 +24,7 @@
 #define MAX_ATTEMPTS 3
 #define PLAN_NAME    "plan.json"
 #define NUMBER_SIZE  24
-#define N_FIXED_ARGS 3
+#define N_FIXED_ARGS 2
 
 struct prepare {
 	struct prepare_options options;
@@ -168,16 +168,14 @@ static int spawn_with(struct prepare *prepare, int spec_fd, int plan_fd)
 	CLEANUP(free_p)
 	const char **argv = calloc(options->n_roots + N_FIXED_ARGS + 1, sizeof(*argv));
 	CLEANUP(free_p) int *fds = calloc(options->n_roots + 2, sizeof(*fds));
-	char chunk_size[NUMBER_SIZE], n_roots[NUMBER_SIZE];
+	char chunk_size[NUMBER_SIZE];
 
 	if (argv == NULL || fds == NULL) {
 		return -ENOMEM;
 	}
 	snprintf(chunk_size, sizeof(chunk_size), "%" PRIu64, prepare->options.chunk_size_bytes);
-	snprintf(n_roots, sizeof(n_roots), "%zu", options->n_roots);
 	argv[0] = "prepare";
 	argv[1] = chunk_size;
-	argv[2] = n_roots;
 	fds[0] = spec_fd;
 	fds[1] = plan_fd;
 	for (size_t i = 0; i < options->n_roots; i++) {
