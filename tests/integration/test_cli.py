@@ -369,6 +369,20 @@ def test_stats_shows_every_field(place):
     assert set(shown) - {"FIELD"} == set(document) - {"phase_name"}
 
 
+def test_the_manual_has_the_stats_file_right(place):
+    """A reader that knows the manual's table alone sees what the program prints."""
+    write_stats(place / "worker.stats")
+    data = (place / "worker.stats").read_bytes()
+    printed = json.loads(cli(place, "stats", "--json", "worker.stats", check=0).stdout)
+    manual = (TOP / "daemon/man/zooparallel-stats.5").read_text()
+    table = re.findall(r"^\.It (\d+) Ta (u16|[iu]32|[iu]64) Ta (\w+) Ta", manual, flags=re.M)
+    formats = {"u16": "<H", "i32": "<i", "u32": "<I", "i64": "<q", "u64": "<Q"}
+    told = {name: struct.unpack_from(formats[kind], data, int(offset))[0] for offset, kind, name in table}
+    assert (told.pop("version"), told.pop("file_size")) == (1, 256)
+    assert told.pop("started_at") == 1795342502 * 10**9
+    assert told == {name: value for name, value in printed.items() if name not in ("started_at", "phase_name")}
+
+
 @pytest.mark.parametrize("damage, complaint", [
     (lambda path: path.write_bytes(b""), "size"),
     (lambda path: path.write_bytes(path.read_bytes()[:200]), "size"),
