@@ -60,8 +60,6 @@ struct launch {
 	char supervisor[64];
 };
 
-extern char **environ;
-
 static bool is_passed(const char *variable)
 {
 	const char *equals = strchr(variable, '=');

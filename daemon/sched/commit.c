@@ -79,9 +79,10 @@ static int commit_submit(struct commit *commit, const struct storage_request *re
 
 static size_t n_published(const struct commit *commit)
 {
+	const struct commit_output *output = commit->options->outputs;
 	size_t n = 0;
-	for (size_t i = 0; i < commit->options->n_outputs; i++) {
-		n += commit->options->outputs[i].is_published;
+	for (size_t i = 0; output && i < commit->options->n_outputs; i++, output++) {
+		n += output->is_published;
 	}
 	return n;
 }

@@ -46,7 +46,7 @@ static const struct record_field totals_fields[] = {
 static struct name_totals_view *owned_names(const struct totals_view *totals)
 {
 	struct name_totals_view *names;
-	memcpy(&names, &totals->names, sizeof(names));
+	memcpy(&names, &totals->names, sizeof(void *));
 	return names;
 }
 

@@ -28,14 +28,14 @@ enum record_kind {
 
 struct record_field {
 	const char *name;
-	enum record_kind kind;
 	size_t offset;
+	enum record_kind kind;
 	bool is_required;
 };
 
 #define RECORD_FIELD(type, field_kind, member, required)                                           \
 	{                                                                                          \
-		.name = #member, .kind = (field_kind), .offset = offsetof(type, member),           \
+		.name = #member, .offset = offsetof(type, member), .kind = (field_kind),           \
 		.is_required = (required)                                                          \
 	}
 

@@ -33,21 +33,15 @@ static void dir_closep(DIR **dir)
 	}
 }
 
-/* A DIR with a position of its own; dir_fd stays the caller's. */
-static int dir_open(int dir_fd, const char *name, DIR **ret_dir)
+/* A DIR with a position of its own, or NULL and errno; dir_fd stays the caller's. */
+static DIR *dir_open(int dir_fd, const char *name)
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0) {
-		return -errno;
-	}
-	DIR *dir = fdopendir(fd);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
-		int r = -errno;
 		fd_close(fd);
-		return r;
 	}
-	*ret_dir = dir;
-	return 0;
+	return dir;
 }
 
 int storage_sync_dir(int dir_fd)
@@ -112,12 +106,11 @@ static int remove_at(int dir_fd, const char *name, int depth)
 	if (depth > MAX_DEPTH) {
 		return -ELOOP;
 	}
-	CLEANUP(dir_closep) DIR *dir = NULL;
-	int r = dir_open(dir_fd, name, &dir);
-	if (r < 0) {
-		return r == -ENOTDIR ? -EPERM : r;
+	CLEANUP(dir_closep) DIR *dir = dir_open(dir_fd, name);
+	if (!dir) {
+		return errno == ENOTDIR ? -EPERM : -errno;
 	}
-	r = remove_entries(dir, depth);
+	int r = remove_entries(dir, depth);
 	if (r < 0) {
 		return r;
 	}
@@ -233,9 +226,12 @@ static int op_copy_lines(const struct storage_request *request, const int *fds,
 static int op_sweep_parts(const struct storage_request *request, const int *fds,
 			  struct storage_reply *reply)
 {
-	CLEANUP(dir_closep) DIR *dir = NULL;
-	int r = dir_open(fds[0], ".", &dir);
+	CLEANUP(dir_closep) DIR *dir = dir_open(fds[0], ".");
 	struct dirent *entry;
+	int r = 0;
+	if (!dir) {
+		return -errno;
+	}
 	while (r == 0 && (errno = 0, entry = readdir(dir))) {
 		if (str_starts_with(entry->d_name, request->name) &&
 		    str_ends_with(entry->d_name, PART_SUFFIX) &&

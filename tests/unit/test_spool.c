@@ -85,6 +85,11 @@ static bool has_taken_wanted(void)
 	return taken.n == n_wanted && spool_is_idle(spool);
 }
 
+static bool has_taken_one(void)
+{
+	return taken.n == 1;
+}
+
 static bool has_problem(void)
 {
 	return spool_problem(spool) != NULL;
@@ -178,9 +183,9 @@ START_TEST(other_files_are_left_alone)
 {
 	make_file(incoming_fd, ".hidden.json", "{}");
 	make_file(incoming_fd, "half.json.tmp", "{}");
-	make_file(incoming_fd, "notes.txt", "{}");
 	open_spool();
 	wait_until(is_idle);
+	make_file(incoming_fd, "notes.txt", "{}");
 	make_file(incoming_fd, "a.json", "{}");
 	wait_for_taken(1);
 	ck_assert_int_eq(count_entries(incoming_fd), 3);
@@ -195,6 +200,29 @@ static void on_writer_time(void *userdata, int64_t now_ns)
 	ck_assert_int_eq(fd_write_all(*writer, " whole}", 7), 0);
 	*writer = fd_close(*writer);
 }
+
+START_TEST(specs_that_are_stuck_do_not_hold_up_others)
+{
+	open_spool();
+	wait_until(is_idle);
+	/* To be refused, but invalid/ can't be written to. */
+	for (unsigned i = 0; i < 20; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "stuck-%u.json", i);
+		ck_assert_int_eq(symlinkat("x", incoming_fd, name), 0);
+	}
+	char path[64];
+	snprintf(path, sizeof(path), "%s/spool/invalid", fixture.tree.path);
+	if (mount("tmpfs", path, "tmpfs", MS_RDONLY, NULL) < 0) {
+		return; /* needs root */
+	}
+	make_file(incoming_fd, "z.json", "{}");
+	spool_rescan(spool);
+	wait_until(has_taken_one);
+	ck_assert_ptr_nonnull(strstr(spool_problem(spool), "stuck-0.json"));
+	ck_assert_int_eq(umount2(path, MNT_DETACH), 0);
+}
+END_TEST
 
 START_TEST(a_half_written_spec_waits_for_its_writer)
 {
@@ -475,6 +503,7 @@ int main(int argc, char **argv)
 		what_lay_there_is_taken_by_age,
 		a_spec_is_taken_when_it_is_dropped,
 		other_files_are_left_alone,
+		specs_that_are_stuck_do_not_hold_up_others,
 		a_half_written_spec_waits_for_its_writer,
 		what_is_no_spec_is_moved_to_invalid_with_its_reason,
 		an_invalid_spec_leaves_no_job_behind,
