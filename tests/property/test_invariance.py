@@ -7,7 +7,6 @@ each living daemon. Every input begins with one good row: a pipe whose rows are 
 """
 import json
 import random
-import shutil
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -110,14 +109,14 @@ def spec_of_batch(batch, workers):
 
 def convert_batch(batch, workers, daemon):
     """[(output, errors)] of the batch in one shape, and the job's account."""
-    shutil.rmtree(daemon.data)
-    daemon.data.mkdir()
+    for path in daemon.data.iterdir():
+        path.unlink()
     for n, case in enumerate(batch):
         daemon.write(f"in-{n}.csv", case.data)
     reply = daemon.request("POST", "/api/v1/jobs", body=json.dumps(spec_of_batch(batch, workers)), unix=True)
     assert reply.status == 202, reply.text
     job = daemon.wait_job(reply.json["id"])
-    assert job["state"] == "completed", job
+    assert job["state"] == "completed", (job["reason"], job["message"])
     return [(daemon.read(f"out-{n}.jsonl"), daemon.read(f"errors-{n}.jsonl")) for n in range(len(batch))], job
 
 
@@ -139,7 +138,7 @@ def check_batch(batch, daemons):
 @seed(conftest.SEED)
 @settings(max_examples=conftest.N_BATCHES, deadline=None, database=None, print_blob=True,
           suppress_health_check=list(HealthCheck))
-@given(st.lists(cases(), min_size=BATCH, max_size=BATCH))
+@given(st.lists(cases(), min_size=BATCH // 3, max_size=BATCH))
 def test_any_bytes_in_any_shape(daemons, batch):
     conftest.cases_run += len(batch)
     check_batch(batch, daemons)
