@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler with the real worker beside it, in a temporary tree: what a job leaves on disk and
- * what is shown of it, whatever happens on the way.
+ * The scheduler with real workers in a temporary tree: what a job leaves on disk and what is shown
+ * of it, whatever happens on the way. The workers are first this very program, so that a test can
+ * have them play a part, the one that ZOOPARALLEL_TEST_PART names; else it executes the real one.
  */
 #include <check.h>
 #include <dirent.h>
@@ -15,10 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/model/chunk_table.h"
+#include "common/model/worker_protocol.h"
 #include "common/util/buf.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "common/util/num.h"
 #include "common/util/str.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/storage.h"
@@ -49,7 +53,7 @@ struct world {
 	int32_t pids[64];
 	unsigned n_kills;
 	unsigned max_running;
-	unsigned n_fds;
+	unsigned n_fds, n_turns;
 };
 
 enum { DIR_JOBS, DIR_STATE, DIR_RUN_JOBS, DIR_SPOOL };
@@ -130,22 +134,12 @@ static unsigned count_fds(void)
 
 /* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
 /* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* What the descriptors are, for whoever has to find the one too many. */
-static char *list_fds(void)
-{
-	struct buf text = BUF_INIT;
-	char path[64], target[256];
-
-	for (int fd = 0; fd < 64; fd++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		ssize_t len = readlink(path, target, sizeof(target) - 1);
-		if (len > 0) {
-			buf_printf(&text, " %d:%.*s", fd, (int)len, target);
-		}
-	}
-	return buf_take(&text);
-}
-
+/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
+/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
+/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
+/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
+/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
+/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
 static void put_csv(const char *name, unsigned n_rows, unsigned bad)
 {
 	struct buf text = BUF_INIT;
@@ -207,20 +201,6 @@ static void make_dirs(void)
 	world.data_fd = openat(world.top_fd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(world.data_path, sizeof(world.data_path), "%s/data", world.top);
 	world.root_paths[0] = world.data_path;
-}
-
-static int open_program(void)
-{
-	char path[4096];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	ck_assert_int_gt(len, 0);
-	path[len] = '\0';
-	for (int i = 0; i < 3; i++) {
-		*strrchr(path, '/') = '\0';
-	}
-	strncat(path, "/zooparallel-worker", sizeof(path) - strlen(path) - 1);
-	return open(path, O_PATH | O_CLOEXEC);
 }
 
 static void note_view(void)
@@ -334,7 +314,7 @@ static void setup(void)
 	memset(&world, 0, sizeof(world));
 	make_dirs();
 	log_set_level(getenv("ZP_TEST_VERBOSE") != NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-	world.program_fd = open_program();
+	world.program_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	ck_assert_int_ge(world.program_fd, 0);
 	world.options.max_jobs = 4;
 	world.options.max_workers = 4;
@@ -686,6 +666,40 @@ START_TEST(what_a_killed_daemon_left_is_swept)
 }
 END_TEST
 
+static bool is_committing(struct world *w)
+{
+	look(w->id);
+	return str_equal(w->seen_phase, "committing") || w->seen.state == JOB_STATE_COMPLETED;
+}
+
+static bool has_turned(struct world *w)
+{
+	return w->n_turns == 0 || w->n_turns-- == 0;
+}
+
+/* As many turns of the loop into the commit as the loop test's number says. */
+START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
+{
+	put_csv("in.csv", 5000, 10);
+	submit("{\"version\":1,\"input\":{\"path\":\"in.csv\"},\"output\":{\"path\":"
+	       "\"out.jsonl\",\"if_exists\":\"fail\"},\"errors\":{\"path\":\"err.jsonl\"}}");
+	run_until(is_committing, NULL);
+	world.n_turns = (unsigned)_i;
+	run_until(has_turned, NULL);
+	/* The daemon's death: nobody is told, only its processes end. */
+	end_daemon();
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(5000, 10));
+	ck_assert_int_eq(world.seen.error_count, 500);
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+	ck_assert_uint_eq(totals->n_names, 1);
+	ck_assert_int_eq(totals->names[0].rows_success, 4500);
+	ck_assert_int_eq(totals->names[0].jobs_completed, 1);
+}
+END_TEST
+
 START_TEST(no_more_jobs_run_than_may)
 {
 	char spec[256];
@@ -725,29 +739,221 @@ START_TEST(an_input_that_is_replaced_fails_the_job)
 }
 END_TEST
 
-static bool has_as_many_fds(struct world *w)
+static bool has_no_more_fds(struct world *w)
 {
-	return count_fds() == w->n_fds;
+	return count_fds() <= w->n_fds;
 }
 
-START_TEST(two_hundred_jobs_leave_no_descriptor_behind)
+/* A process costs a tenth of a second under the sanitizers. */
+#ifdef __SANITIZE_ADDRESS__
+#define N_MANY_JOBS 30
+#else
+#define N_MANY_JOBS 200
+#endif
+
+START_TEST(many_jobs_leave_no_descriptor_behind)
 {
 	put_csv("in.csv", 50, 0);
 	submit(SPEC("\"out.jsonl\"}"));
 	run_until(all_ended, NULL);
 	unsigned n_before = count_fds();
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < N_MANY_JOBS; i++) {
 		submit(i % 4 == 3 ? SPEC("\"none/out.jsonl\"}") : SPEC("\"out.jsonl\"}"));
 		run_until(all_ended, NULL);
 	}
 	world.n_fds = n_before;
-	run_until(has_as_many_fds, NULL); /* the last storage process is reaped by and by */
+	run_until(has_no_more_fds, NULL); /* the last storage process is reaped by and by */
 	assert_nothing_left();
 }
 END_TEST
 
-int main(void)
+/* --- workers that play a part ----------------------------------------------------------------- */
+
+#define PART_VARIABLE "ZOOPARALLEL_TEST_PART"
+
+static int die(void)
 {
+	kill(getpid(), SIGKILL);
+	return 1;
+}
+
+static int part_die(struct chunk_table *table, uint32_t slot)
+{
+	return die();
+}
+
+static int part_die_in_chunk(struct chunk_table *table, uint32_t slot)
+{
+	uint64_t chunk;
+
+	while (chunk_table_claim(table, 0, slot, &chunk) == 0) {
+	}
+	return die();
+}
+
+static int part_leave(struct chunk_table *table, uint32_t slot)
+{
+	return WORKER_EXIT_OK;
+}
+
+static int part_report(struct chunk_table *table, uint32_t slot)
+{
+	chunk_table_fail(table, slot, JOB_REASON_NO_SPACE, "disk\nfull\xff");
+	return WORKER_EXIT_REPORTED;
+}
+
+static int part_report_nonsense(struct chunk_table *table, uint32_t slot)
+{
+	chunk_table_fail(table, slot, 4711, "who knows");
+	return WORKER_EXIT_REPORTED;
+}
+
+static int part_scribble(struct chunk_table *table, uint32_t slot)
+{
+	struct chunk_accept accept = {.start = 1, .end = 2, .rows = 1, .success = 1};
+	uint64_t chunk;
+
+	if (chunk_table_claim(table, 0, slot, &chunk) > 0) {
+		struct chunk_record *record = chunk_table_record(table, 0, chunk);
+
+		chunk_table_accept(record, &accept);
+		chunk_table_written(record);
+	}
+	pause();
+	return 0;
+}
+
+static const struct part {
+	const char *name;
+	int (*convert)(struct chunk_table *table, uint32_t slot);
+	enum job_reason reason;
+	const char *said; /* in the message */
+} parts[] = {
+	{"die", part_die, JOB_REASON_WORKER_CRASH, "signal 9"},
+	{"die-in-chunk", part_die_in_chunk, JOB_REASON_WORKER_CRASH, "in.csv: 3 workers died"},
+	{"leave", part_leave, JOB_REASON_WORKER_CRASH, "before its work was done"},
+	{"report", part_report, JOB_REASON_NO_SPACE, "disk?full?"},
+	{"report-nonsense", part_report_nonsense, JOB_REASON_INTERNAL, "who knows"},
+	{"scribble", part_scribble, JOB_REASON_INTERNAL, "does not start where"},
+};
+
+/* What the part leaves to the real worker, with the descriptors that are there. */
+static int be_real(char **argv)
+{
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 64);
+
+	path[MAX(len, 0)] = '\0';
+	for (int i = 0; i < 3 && strrchr(path, '/') != NULL; i++) {
+		*strrchr(path, '/') = '\0';
+	}
+	strncat(path, "/zooparallel-worker", 32);
+	execv(path, argv);
+	return WORKER_EXIT_USAGE;
+}
+
+static int play_convert(const char *name, char **argv)
+{
+	struct chunk_table table;
+	uint64_t slot;
+
+	if (num_parse_u64(argv[2], &slot) < 0 || chunk_table_map(CONVERT_FD_TABLE, &table) < 0) {
+		return WORKER_EXIT_USAGE;
+	}
+	if (str_equal(name, "stay") && slot > 0) {
+		return pause();
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (str_equal(name, parts[i].name)) {
+			return parts[i].convert(&table, (uint32_t)slot);
+		}
+	}
+	return be_real(argv);
+}
+
+static int play_prepare(const char *name, char **argv)
+{
+	if (str_equal(name, "prepare-dies")) {
+		return die();
+	}
+	if (str_equal(name, "prepare-babbles")) {
+		return fd_write_all(PREPARE_FD_PLAN, "{\"version\":1", 12);
+	}
+	if (str_equal(name, "prepare-dies-once") && faccessat(PREPARE_FD_ROOTS, "died", F_OK, 0)) {
+		fd_close(openat(PREPARE_FD_ROOTS, "died", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		return die();
+	}
+	return be_real(argv);
+}
+
+static int play(char **argv)
+{
+	const char *name = getenv(PART_VARIABLE);
+
+	if (name != NULL && str_equal(argv[1], "convert")) {
+		return play_convert(name, argv);
+	}
+	if (name != NULL && str_equal(argv[1], "prepare")) {
+		return play_prepare(name, argv);
+	}
+	return be_real(argv);
+}
+
+START_TEST(workers_that_do_not_work_fail_the_job_by_name)
+{
+	const struct part *part = &parts[_i];
+
+	setenv(PART_VARIABLE, part->name, 1);
+	put_csv("in.csv", 1000, 0);
+	submit("{\"version\":1,\"workers\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, part->reason);
+	ck_assert_msg(strstr(world.seen_message, part->said) != NULL, "%s", world.seen_message);
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+}
+END_TEST
+
+START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
+{
+	setenv(PART_VARIABLE, "stay", 1);
+	put_csv("in.csv", 1000, 0);
+	submit("{\"version\":1,\"workers\":3,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(1000, 0));
+}
+END_TEST
+
+static const char *const bad_prepares[] = {"prepare-dies", "prepare-babbles"};
+
+START_TEST(a_prepare_that_dies_three_times_fails_the_job)
+{
+	setenv(PART_VARIABLE, bad_prepares[_i], 1);
+	put_csv("in.csv", 10, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_WORKER_CRASH);
+}
+END_TEST
+
+START_TEST(a_prepare_that_dies_once_is_started_again)
+{
+	setenv(PART_VARIABLE, "prepare-dies-once", 1);
+	put_csv("in.csv", 10, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	ck_assert_uint_eq(world.seen.n_worker_restarts, 1);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		return play(argv);
+	}
 	Suite *suite = suite_create("scheduler");
 	TCase *tcase = tcase_create("scheduler");
 
@@ -767,10 +973,21 @@ int main(void)
 	tcase_add_test(tcase, a_forgotten_job_is_gone_but_stays_counted);
 	tcase_add_test(tcase, a_stopped_job_runs_again_at_the_next_start);
 	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
+	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
 	tcase_add_test(tcase, no_more_jobs_run_than_may);
 	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
-	tcase_add_test(tcase, two_hundred_jobs_leave_no_descriptor_behind);
+	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
+			    ARRAY_SIZE(parts));
+	tcase_add_test(tcase, a_worker_that_stays_when_all_is_done_is_removed);
+	tcase_add_loop_test(tcase, a_prepare_that_dies_three_times_fails_the_job, 0,
+			    ARRAY_SIZE(bad_prepares));
+	tcase_add_test(tcase, a_prepare_that_dies_once_is_started_again);
 	suite_add_tcase(suite, tcase);
+	TCase *many = tcase_create("many");
+	tcase_add_checked_fixture(many, setup, teardown);
+	tcase_set_timeout(many, 90);
+	tcase_add_test(many, many_jobs_leave_no_descriptor_behind);
+	suite_add_tcase(suite, many);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	int n_failed = srunner_ntests_failed(runner);
