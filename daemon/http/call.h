@@ -25,8 +25,8 @@ struct call {
 
 struct call *call_new(void); /* NULL: no memory */
 
-/* The http_result_fn for the backend; the call is its userdata. */
-void call_on_result(void *call, const struct http_result *result);
+/* The http_result_fn for the backend; userdata is the call. */
+void call_on_result(void *userdata, const struct http_result *result);
 
 /* NULL is fine; returns NULL. */
 struct call *call_release(struct call *call);

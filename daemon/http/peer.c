@@ -304,6 +304,7 @@ static enum MHD_Result run(struct peer *peer)
 	return MHD_YES;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the library's signature. */
 enum MHD_Result peer_on_request(void *cls, struct MHD_Connection *mhd, const char *url,
 				const char *method, const char *version, const char *data,
 				size_t *data_len, void **request_context)
