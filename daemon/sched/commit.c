@@ -338,6 +338,10 @@ static void commit_fail(struct commit *commit, int status)
 	const char *id = commit->options->result->id;
 	const char *what = steps[commit->step].what;
 	const char *name = output ? output->target_path : id;
+	if (commit->step == STEP_RECEIPT && status == -ENOENT) {
+		commit->index++; /* moved before, or taken away: there is nothing to move */
+		return;
+	}
 	if (!is_fatal(commit)) {
 		log_job(LOG_LEVEL_WARNING, id, -1, "cannot %s %s: %s", what, name,
 			strerror(-status));

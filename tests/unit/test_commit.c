@@ -3,7 +3,7 @@
  * The commit with real files and the real storage process: what is published, what a failure at
  * each step leaves, and that a restart after each step finds its way.
  */
-#include "tests/support/storage_fixture.h"
+#include "tests/support/storage_killer.h"
 
 #include <sys/mount.h>
 
@@ -322,55 +322,46 @@ START_TEST(a_result_that_finds_no_room_fails_a_job_without_outputs)
 }
 END_TEST
 
-/* Kills the storage process as soon as a file is there: it is then at, or just after, that step. */
-struct killer {
-	struct loop_source *timer;
-	const int *dir_fd; /* NULL: kill at once */
-	const char *name;
+/* The requests of a commit of two outputs, as the storage process counts them. */
+enum {
+	REQUEST_FINISH_ERRORS = 1,
+	REQUEST_FINISH_ROWS,
+	REQUEST_HEAD,
+	REQUEST_RECORD,
+	REQUEST_RENAME_ERRORS,
+	REQUEST_RENAME_ROWS,
+	REQUEST_RESULT,
+	REQUEST_RECEIPT,
 };
 
-static void on_kill_time(void *userdata, int64_t now_ns)
+START_TEST(a_storage_that_dies_in_an_fsync_fails_the_commit)
 {
-	struct killer *killer = userdata;
-	if (killer->dir_fd && !file_exists(*killer->dir_fd, killer->name)) {
-		ck_assert_int_eq(loop_timer_arm(killer->timer, 0), 0);
-		return;
+	for (unsigned n = REQUEST_FINISH_ERRORS; n <= REQUEST_FINISH_ROWS; n++) {
+		killer_arm(n, true);
+		run_commit();
+		ck_assert(killer_has_struck());
+		assert_failed(JOB_REASON_IO_ERROR);
+		ck_assert_int_eq(count_entries(data_fd), 0);
+		teardown();
+		setup();
 	}
-	ck_assert_int_eq(kill(storage_pid(), SIGKILL), 0);
-}
-
-static void run_commit_and_kill(const int *dir_fd, const char *name)
-{
-	struct killer killer = {.dir_fd = dir_fd, .name = name};
-	ck_assert_int_eq(loop_add_timer(fixture.loop, on_kill_time, &killer, &killer.timer), 0);
-	ck_assert_int_eq(loop_timer_arm(killer.timer, 0), 0);
-	run_commit();
-	loop_source_free(killer.timer);
-}
-
-START_TEST(a_storage_that_dies_before_the_fsync_is_done_fails_the_commit)
-{
-	run_commit_and_kill(NULL, NULL);
-	assert_failed(JOB_REASON_IO_ERROR);
-	ck_assert_int_eq(count_entries(data_fd), 0);
 }
 END_TEST
 
 START_TEST(a_storage_that_dies_later_is_replaced)
 {
-	const struct {
-		const int *dir_fd;
-		const char *name;
-	} stages[] = {
-		{&job_fd, "errors.jsonl"}, {&job_fd, "commit.json"}, {&data_fd, targets[ERRORS]},
-		{&data_fd, targets[ROWS]}, {&job_fd, "result.json"},
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
-		run_commit_and_kill(stages[i].dir_fd, stages[i].name);
-		assert_committed();
-		job_result_free(read_result());
-		teardown();
-		setup();
+	for (unsigned n = REQUEST_HEAD; n <= REQUEST_RECEIPT; n++) {
+		for (int is_late = 0; is_late <= 1; is_late++) {
+			killer_arm(n, is_late);
+			outputs[ROWS].is_noreplace = true;
+			run_commit();
+			ck_assert(killer_has_struck());
+			assert_committed();
+			job_result_free(read_result());
+			assert_file(job_fd, "errors.jsonl", texts[ERRORS]);
+			teardown();
+			setup();
+		}
 	}
 }
 END_TEST
@@ -452,7 +443,7 @@ int main(int argc, char **argv)
 		a_full_state_directory_publishes_nothing,
 		a_result_that_finds_no_room_does_not_fail_what_is_published,
 		a_result_that_finds_no_room_fails_a_job_without_outputs,
-		a_storage_that_dies_before_the_fsync_is_done_fails_the_commit,
+		a_storage_that_dies_in_an_fsync_fails_the_commit,
 		a_storage_that_dies_later_is_replaced,
 		a_restart_knows_how_far_the_renames_came,
 		a_restart_that_finds_other_files_does_not_claim_success,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The spool with a real directory, real inotify and the real storage process. */
-#include "tests/support/storage_fixture.h"
+#include "tests/support/storage_killer.h"
 
 #include <sys/mount.h>
 
@@ -97,7 +97,7 @@ static bool has_problem(void)
 
 static bool has_no_problem(void)
 {
-	return spool_problem(spool) == NULL && spool_is_idle(spool);
+	return spool_is_scanned(spool) && spool_problem(spool) == NULL && spool_is_idle(spool);
 }
 
 static void wait_for_taken(unsigned n)
@@ -392,43 +392,44 @@ START_TEST(the_areas_are_counted)
 }
 END_TEST
 
-/* Kills the storage process as soon as a claim has come so far. */
-struct killer {
-	struct loop_source *timer;
-	int dir_fd;
-	int n_entries;
-};
+/* Requests before the first claim: a count of each area, and the list of incoming/. */
+#define FIRST_CLAIM (SPOOL_N_AREAS + 2)
 
-static void on_kill_time(void *userdata, int64_t now_ns)
+START_TEST(a_storage_that_dies_in_a_claim_costs_no_spec)
 {
-	struct killer *killer = userdata;
-	if (count_entries(killer->dir_fd) < killer->n_entries) {
-		ck_assert_int_eq(loop_timer_arm(killer->timer, 0), 0);
-	} else if (storage_pid() > 0) {
-		kill(storage_pid(), SIGKILL);
+	for (int is_late = 0; is_late <= 1; is_late++) {
+		killer_arm(FIRST_CLAIM, is_late);
+		make_file(incoming_fd, "a.json", "{}");
+		open_spool();
+		wait_until(is_idle);
+		ck_assert(killer_has_struck());
+		ck_assert_uint_eq(taken.n, 1);
+		ck_assert_ptr_null(spool_problem(spool));
+		ck_assert_int_eq(count_entries(incoming_fd), 0);
+		ck_assert_int_eq(count_entries(active_fd), 1);
+		ck_assert_int_eq(count_entries(jobs_fd), 1);
+		teardown();
+		setup();
 	}
 }
+END_TEST
 
-START_TEST(a_storage_that_dies_costs_no_spec)
+START_TEST(a_storage_that_dies_elsewhere_is_asked_again)
 {
-	const int dirs[] = {incoming_fd, jobs_fd, active_fd};
-	open_spool();
-	wait_until(is_idle);
-	for (unsigned i = 1; i <= 30; i++) {
-		char name[32];
-		snprintf(name, sizeof(name), "%u.json", i);
-		struct killer killer = {.dir_fd = dirs[i % 3],
-					.n_entries = dirs[i % 3] == incoming_fd ? 1 : (int)i};
-		ck_assert_int_eq(loop_add_timer(fixture.loop, on_kill_time, &killer, &killer.timer),
-				 0);
-		ck_assert_int_eq(loop_timer_arm(killer.timer, 0), 0);
-		make_file(incoming_fd, name, "{}");
-		wait_for_taken(i);
-		loop_source_free(killer.timer);
+	/* The list; then explaining, and moving to invalid/, twice each. */
+	for (unsigned n = FIRST_CLAIM - 1; n < FIRST_CLAIM + 3; n++) {
+		for (int is_late = 0; is_late <= 1 && n != FIRST_CLAIM; is_late++) {
+			killer_arm(n, is_late);
+			ck_assert_int_eq(symlinkat("x", incoming_fd, "a.json"), 0);
+			open_spool();
+			wait_until(has_no_problem);
+			ck_assert(killer_has_struck());
+			ck_assert_int_eq(count_entries(incoming_fd), 0);
+			ck_assert_int_eq(spool_count(spool, SPOOL_INVALID), 1);
+			teardown();
+			setup();
+		}
 	}
-	ck_assert_int_eq(count_entries(active_fd), 30);
-	ck_assert_int_eq(count_entries(jobs_fd), 30);
-	ck_assert_int_eq(count_entries(incoming_fd), 0);
 }
 END_TEST
 
@@ -512,7 +513,8 @@ int main(int argc, char **argv)
 		one_name_may_come_again_and_again,
 		five_thousand_specs_at_once_are_all_taken,
 		the_areas_are_counted,
-		a_storage_that_dies_costs_no_spec,
+		a_storage_that_dies_in_a_claim_costs_no_spec,
+		a_storage_that_dies_elsewhere_is_asked_again,
 		a_read_only_spool_is_named_and_left_when_it_ends,
 		a_directory_that_was_exchanged_is_found_again,
 		a_spool_may_be_freed_in_the_midst_of_a_claim,
