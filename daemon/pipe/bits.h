@@ -30,12 +30,6 @@ static inline uint64_t bits_mark_equal(uint64_t word, uint64_t pattern)
 	return ~(((differing & BITS_LOW) + BITS_LOW) | differing) & BITS_HIGH;
 }
 
-/* The same for a word of nothing but ASCII. */
-static inline uint64_t bits_mark_equal_ascii(uint64_t word, uint64_t pattern)
-{
-	return ~((word ^ pattern) + BITS_LOW) & BITS_HIGH;
-}
-
 /* Marks control characters (below 0x20) and what is not ASCII. */
 static inline uint64_t bits_mark_unprintable(uint64_t word)
 {

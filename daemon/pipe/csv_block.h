@@ -22,7 +22,7 @@ struct csv_masks {
 	uint64_t newline; /* LF */
 	uint64_t quote;
 	uint64_t cr;
-	uint64_t care; /* bits_mark_care(), without quote, LF and CR */
+	uint64_t care; /* what JSON escapes and what is not ASCII, but for quote, LF, CR */
 };
 
 /* Carried from block to block. At most one of the first three is set; none: inside a field. */

@@ -84,6 +84,8 @@ void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes,
 		block.care |= (uint64_t)(step.action == DIALECT_DATA && class != DIALECT_OTHER)
 			      << i;
 		block.care |= (uint64_t)(class == DIALECT_CR) << i;
+		/* A closing quote that ended the block before: only here is it known to be bad. */
+		block.care |= (uint64_t)(step.action == DIALECT_FAULT_BAD_QUOTE) << i;
 		at_state = step.next;
 	}
 	state->inside_quotes = at_state == DIALECT_QUOTED ? UINT64_MAX : 0;

@@ -1,111 +1,92 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The portable scanner: a block's masks from eight words of eight bytes. Most blocks of most files
- * have nothing but printable ASCII, delimiters and line feeds, and most of the others only quotes
- * and CRs besides. To see that is a loop of which any compiler makes vector code, and then a few
- * masks suffice, in fewer steps.
+ * The portable scanner. Whatever looks at all 64 bytes of a block is a plain loop over them without
+ * a branch, of which any compiler makes vector code; only to bring a mark in each byte together to
+ * a mask of bits takes words. What a block does not have costs no mask: most have nothing but
+ * printable ASCII, delimiters and line feeds.
  */
 #include "daemon/pipe/csv_block.h"
 #include "daemon/pipe/csv_index.h"
 
-enum { N_WORDS = CSV_BLOCK_BYTES / 8 };
-
-/* The dialect's bytes, each repeated eight times. */
-struct patterns {
-	uint64_t delimiter;
-	uint64_t quote;
+/* What a block has besides printable ASCII, delimiters and LF. */
+struct oddities {
+	bool has_quote_or_cr;
+	bool has_other;
 };
 
-enum block_kind {
-	BLOCK_PLAIN,  /* printable ASCII, delimiters and LF */
-	BLOCK_QUOTED, /* quotes or CR as well */
-	BLOCK_OTHER,
-};
-
-static inline enum block_kind kind_of(const struct dialect *dialect, const uint8_t *bytes)
+/* Whether JSON, or nobody yet knows, has to treat the byte specially. */
+static inline uint8_t needs_care(uint8_t byte)
 {
-	uint8_t quote = dialect->has_quote ? dialect->quote : '"';
-	uint8_t has_quote = 0;
-	uint8_t has_other = 0;
+	return (byte < 0x20) | (byte >= 0x80) | (byte == '"') | (byte == '\\');
+}
+
+static inline struct oddities look(const struct dialect *dialect, uint8_t quote,
+				   const uint8_t *bytes)
+{
+	uint8_t quote_or_cr = 0;
+	uint8_t other = 0;
 
 	for (unsigned i = 0; i < CSV_BLOCK_BYTES; i++) {
 		uint8_t byte = bytes[i];
 		uint8_t is_end = (byte == '\n') | (byte == dialect->delimiter);
-		uint8_t is_quote = (byte == quote) | (byte == '\r');
-		uint8_t is_other = (byte < 0x20) | (byte >= 0x80) | (byte == '"') | (byte == '\\');
+		uint8_t is_quote_or_cr = (byte == quote) | (byte == '\r');
 
-		has_quote |= is_quote;
-		has_other |= is_other & ~(is_end | is_quote);
+		quote_or_cr |= is_quote_or_cr;
+		other |= needs_care(byte) & ((is_end | is_quote_or_cr) ^ 1);
 	}
-	if (has_other & 1) {
-		return BLOCK_OTHER;
-	}
-	return has_quote ? BLOCK_QUOTED : BLOCK_PLAIN;
+	return (struct oddities){quote_or_cr != 0, other != 0};
 }
 
-static inline void plain_masks(const struct patterns *patterns, const uint8_t *bytes,
-			       struct csv_masks *masks)
+/* marks has 0x80 for the bytes that are meant, else 0. */
+static inline uint64_t gather(const uint8_t marks[CSV_BLOCK_BYTES])
 {
-	for (unsigned i = 0; i < N_WORDS; i++) {
-		uint64_t word = bits_load(bytes + 8 * i);
-		uint64_t delimiter = bits_mark_equal_ascii(word, patterns->delimiter);
-		uint64_t newline = bits_mark_equal_ascii(word, BITS_EACH('\n'));
+	uint64_t mask = 0;
 
-		masks->delimiter |= bits_gather(delimiter) << 8 * i;
-		masks->newline |= bits_gather(newline) << 8 * i;
+	for (unsigned i = 0; i < CSV_BLOCK_BYTES; i += 8) {
+		mask |= bits_gather(bits_load(marks + i)) << i;
 	}
+	return mask;
 }
 
-static inline void quoted_masks(const struct patterns *patterns, const uint8_t *bytes,
-				struct csv_masks *masks)
+static inline uint64_t equal_mask(const uint8_t *bytes, uint8_t byte)
 {
-	for (unsigned i = 0; i < N_WORDS; i++) {
-		uint64_t word = bits_load(bytes + 8 * i);
-		uint64_t quote = bits_mark_equal_ascii(word, patterns->quote);
-		uint64_t cr = bits_mark_equal_ascii(word, BITS_EACH('\r'));
+	uint8_t marks[CSV_BLOCK_BYTES];
 
-		masks->quote |= bits_gather(quote) << 8 * i;
-		masks->cr |= bits_gather(cr) << 8 * i;
+	for (unsigned i = 0; i < CSV_BLOCK_BYTES; i++) {
+		marks[i] = bytes[i] == byte ? 0x80 : 0;
 	}
+	return gather(marks);
 }
 
-static void other_masks(const struct patterns *patterns, const uint8_t *bytes,
-			struct csv_masks *masks)
+static inline uint64_t care_mask(const uint8_t *bytes)
 {
-	for (unsigned i = 0; i < N_WORDS; i++) {
-		uint64_t word = bits_load(bytes + 8 * i);
-		uint64_t delimiter = bits_mark_equal(word, patterns->delimiter);
-		uint64_t newline = bits_mark_equal(word, BITS_EACH('\n'));
-		uint64_t quote = bits_mark_equal(word, patterns->quote);
-		uint64_t cr = bits_mark_equal(word, BITS_EACH('\r'));
-		uint64_t care = bits_mark_care(word, patterns->quote);
+	uint8_t marks[CSV_BLOCK_BYTES];
 
-		masks->delimiter |= bits_gather(delimiter) << 8 * i;
-		masks->newline |= bits_gather(newline) << 8 * i;
-		masks->quote |= bits_gather(quote) << 8 * i;
-		masks->cr |= bits_gather(cr) << 8 * i;
-		masks->care |= bits_gather(care & ~(quote | newline | cr)) << 8 * i;
+	for (unsigned i = 0; i < CSV_BLOCK_BYTES; i++) {
+		marks[i] = needs_care(bytes[i]) ? 0x80 : 0;
 	}
+	return gather(marks);
 }
 
-static inline void make_masks(const struct dialect *dialect, const struct patterns *patterns,
-			      const uint8_t *bytes, struct csv_masks *masks)
+static inline void make_masks(const struct dialect *dialect, const uint8_t *bytes,
+			      struct csv_masks *masks)
 {
-	enum block_kind kind = kind_of(dialect, bytes);
+	/* Without a quotechar, '\r' stands in for it: it is looked for anyway. */
+	uint8_t quote = dialect->has_quote ? dialect->quote : '\r';
+	struct oddities oddities = look(dialect, quote, bytes);
 
-	*masks = (struct csv_masks){.valid = UINT64_MAX};
-	if (UNLIKELY(kind == BLOCK_OTHER)) {
-		other_masks(patterns, bytes, masks);
-	} else {
-		plain_masks(patterns, bytes, masks);
-		if (kind == BLOCK_QUOTED) {
-			quoted_masks(patterns, bytes, masks);
-		}
+	*masks = (struct csv_masks){
+		.valid = UINT64_MAX,
+		.delimiter = equal_mask(bytes, dialect->delimiter),
+		.newline = equal_mask(bytes, '\n'),
+	};
+	if (oddities.has_quote_or_cr) {
+		masks->quote = dialect->has_quote ? equal_mask(bytes, quote) : 0;
+		masks->cr = equal_mask(bytes, '\r');
 	}
-	if (UNLIKELY(!dialect->has_quote)) {
-		masks->care |= masks->quote; /* '"' stood in for it */
-		masks->quote = 0;
+	if (oddities.has_other) {
+		masks->care = care_mask(bytes) & ~(masks->quote | masks->newline | masks->cr);
 	}
 }
 
@@ -124,10 +105,6 @@ static void cut_masks(struct csv_masks *masks, size_t n_valid)
 static void index_portable(const struct dialect *dialect, const uint8_t *bytes, size_t len,
 			   struct csv_index *index)
 {
-	const struct patterns patterns = {
-		.delimiter = BITS_EACH(dialect->delimiter),
-		.quote = BITS_EACH(dialect->has_quote ? dialect->quote : '"'),
-	};
 	struct csv_block_state state = CSV_BLOCK_STATE_INIT;
 
 	index->n_fields = 0;
@@ -135,7 +112,7 @@ static void index_portable(const struct dialect *dialect, const uint8_t *bytes, 
 	for (size_t at = 0; at < len; at += CSV_BLOCK_BYTES) {
 		struct csv_masks masks;
 
-		make_masks(dialect, &patterns, bytes + at, &masks);
+		make_masks(dialect, bytes + at, &masks);
 		if (UNLIKELY(len - at < CSV_BLOCK_BYTES)) {
 			cut_masks(&masks, len - at);
 		}
