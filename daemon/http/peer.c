@@ -3,8 +3,7 @@
  * The only place where requests and answers meet libmicrohttpd. It calls for one request in this
  * order: peer_on_uri with the raw first line, peer_on_request once for the head, once for each
  * piece of the body, once for the end (and once more after each resume), then peer_on_completed.
- * An answer that is queued for the head alone makes it close the connection after, which is what
- * a body that nobody wants deserves.
+ * An answer that is queued for the head alone makes it close the connection after.
  */
 #include "daemon/http/peer.h"
 
@@ -229,32 +228,36 @@ static enum MHD_Result send_answer(struct peer *peer)
 	return r;
 }
 
-static bool has_body(struct peer *peer)
-{
-	return header(peer, "Content-Length") != NULL || header(peer, "Transfer-Encoding") != NULL;
-}
-
-/* The head is there. Sends the answer if that is enough for one. */
+/*
+ * The head is there. A refusal waits for the end of the body too, which is thrown away: a client
+ * that is cut off while it sends may never read why. Only a body that says that it is too big is
+ * not waited for.
+ */
 static enum MHD_Result admit(struct peer *peer, const char *method, const char *version)
 {
 	read_head(peer, method, version);
 	peer->is_admitted = true;
 	if (peer->target_error < 0) {
 		route_refuse_target(&peer->exchange, peer->target_error);
-		return send_answer(peer);
+	} else {
+		peer->route = route_admit(&peer->exchange);
 	}
-	peer->route = route_admit(&peer->exchange);
-	if (peer->route != NULL && peer->request.is_body_too_big) {
+	if (!peer->request.is_body_too_big) {
+		return MHD_YES;
+	}
+	if (peer->route != NULL) {
 		route_run(peer->route, &peer->exchange);
-		return send_answer(peer);
 	}
-	return peer->route != NULL || !has_body(peer) ? MHD_YES : send_answer(peer);
+	return send_answer(peer);
 }
 
 static void take_body(struct peer *peer, const char *data, size_t len)
 {
 	struct request *request = &peer->request;
 
+	if (peer->route == NULL) {
+		return; /* refused */
+	}
 	if (len > REQUEST_MAX_BODY_BYTES - request->body.len) {
 		request->is_body_too_big = true; /* it came in chunks, so nothing told before */
 		buf_deinit(&request->body);
@@ -317,15 +320,12 @@ enum MHD_Result peer_on_request(void *cls, struct MHD_Connection *mhd, const cha
 	if (!peer->is_admitted) {
 		return admit(peer, method, version);
 	}
-	if (peer->route == NULL) {
-		return send_answer(peer); /* refused, but not at the price of the connection */
-	}
 	if (*data_len > 0) {
 		take_body(peer, data, *data_len);
 		*data_len = 0;
 		return MHD_YES;
 	}
-	return run(peer);
+	return peer->route != NULL ? run(peer) : send_answer(peer);
 }
 
 /*
