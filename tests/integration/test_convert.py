@@ -74,6 +74,17 @@ def test_rejected_rows(shared, place, data):
     assert expected.rejects
 
 
+ODD_FIELDS = [b'"shut" late', b'"a"b', b'"a""b"', b'"a"""', b'""', b'"\n"', b'a"b', b'\r', b'"\r\n"', b'"x"\r', "é".encode(),
+              b"\xff", b"\0", b'"a,b"', b'"\\"']
+
+
+@pytest.mark.parametrize("field", ODD_FIELDS, ids=repr)
+def test_a_field_is_the_same_wherever_it_lies(shared, place, field):
+    """At every distance from the row's start: scanners work in blocks, and rows must not know."""
+    rows = [b"%s,%s,%s" % (b"x" * (n % 150), field, b"y" * (n // 150)) for n in range(1500)]
+    convert(shared, place, {"in.csv": b"a,b,c\n1,2,3\n" + b"\n".join(rows)})
+
+
 def test_strict_rejects_a_stray_quote(shared, place):
     data = b'a,b\n1,x"y\n2,z\n'
     assert convert(shared, place, {"in.csv": data}, dialect=Dialect(strict=True))[1].rejects

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from harness import Daemon  # noqa: E402
 
 SEED = int(os.environ.get("ZP_SEED") or random.randrange(1 << 32))
-N_BATCHES = int(os.environ.get("ZP_PROPERTY_EXAMPLES") or 120)
+N_BATCHES = int(os.environ.get("ZP_PROPERTY_EXAMPLES") or 90)
 # Chunk size in bytes and workers; the first is the plain sequential reading. The sizes around a
 # row's length put borders into quotes, line ends and characters alike.
 SHAPES = [(1 << 19, 1), (1, 8), (1, 1), (2, 3), (7, 4), (61, 2), (4096, 5)]

@@ -67,6 +67,15 @@ def good_rows(dialect, n_columns):
         lambda rows: "".join(row + end for row, end in rows).encode())
 
 
+def many_tokens(dialect, number):
+    """Enough bytes to cross a scanner's blocks in every state; one number draws them all."""
+    rng = random.Random(number)
+    tokens = nasty_tokens(dialect)
+    # Mostly harmless, or no row would live long enough to meet a border.
+    harmless = [b"a", b"bc", dialect.delimiter.encode(), b"\n"] * rng.choice([0, 4, 16])
+    return b"".join(rng.choices(tokens + harmless, k=rng.randrange(100, 700)))
+
+
 @st.composite
 def cases(draw):
     dialect = draw(dialects())
@@ -74,6 +83,8 @@ def cases(draw):
     body = draw(st.one_of(
         st.lists(st.sampled_from(nasty_tokens(dialect)), max_size=50).map(b"".join),
         st.lists(st.sampled_from(nasty_tokens(dialect)), max_size=50).map(b"".join),
+        st.integers(0, 1 << 48).map(lambda number: many_tokens(dialect, number)),
+        st.integers(0, 1 << 48).map(lambda number: many_tokens(dialect, number)),
         good_rows(dialect, n_columns), st.binary(max_size=120)))
     # A digit is neither delimiter nor quotechar, so this row is good in every dialect.
     good = dialect.delimiter.join("7" * n_columns).encode() + draw(st.sampled_from([b"\n", b"\r\n"]))

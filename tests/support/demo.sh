@@ -28,7 +28,6 @@ shown() { # the command, then what it says
 }
 
 start_daemon() {
-	mkdir "$tree"/{data,spool,state,run}
 	build/zooparalleld --set "data_roots=$tree/data" --set "spool_dir=$tree/spool" \
 		--set "state_dir=$tree/state" --set "run_dir=$tree/run" --set listen=127.0.0.1:0 \
 		>"$tree/log" 2>&1 &
@@ -94,7 +93,7 @@ show_progress() { # JOB-ID: one line that is drawn again on a terminal, lines el
 }
 
 percent() {
-	awk -v "n=$1" 'BEGIN { printf "%.1f", n > 0 ? n * 100 : 0 }'
+	awk -v "n=$1" 'BEGIN { printf "%.1f", n * 100 }'
 }
 
 millions() {
@@ -111,6 +110,7 @@ show_result() { # JOB-ID OUTPUT
 main() {
 	heading "inputs: orders made up here, and Debian's UnicodeData.txt"
 	local made
+	mkdir "$tree"/{data,spool,state,run}
 	made=$(/usr/bin/python3 tests/support/make_csv.py "$tree/data/orders.csv" "${ZP_DEMO_ROWS:-4000000}")
 	cp /usr/share/unicode/UnicodeData.txt "$tree/data/"
 	echo "orders.csv: ${made% *} rows, ${made#* } of them bad, $(($(stat -c %s "$tree/data/orders.csv") >> 20)) MiB"
