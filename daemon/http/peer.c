@@ -7,7 +7,6 @@
  */
 #include "daemon/http/peer.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
