@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 
 #include "common/model/job_spec.h"
+#include "common/util/atomic_file.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
+#include "common/util/log.h"
 #include "common/util/str.h"
 #include "daemon/sched/record.h"
 
@@ -264,6 +266,9 @@ static int read_job(int dir_fd, struct stored_job *job)
 		r = read_record(dir_fd, "commit.json", parse_commit, &job->commit);
 	}
 	drop_strangers(job);
+	if (r == 0 && !job->result && atomic_file_sweep(dir_fd) < 0) {
+		log_job(LOG_LEVEL_WARNING, job->id, -1, "cannot look for temporary files");
+	}
 	return r;
 }
 

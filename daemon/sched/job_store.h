@@ -96,7 +96,8 @@ typedef int (*stored_job_fn)(void *userdata, struct stored_job *job);
 /*
  * Loads every job directory in order of ID and hands it to fn, which takes over what it wants
  * (sets the pointer to NULL); the rest is freed. A broken file counts as missing and is logged by
- * the caller through fn (result NULL). Stops at fn's first negative return.
+ * the caller through fn (result NULL). Stops at fn's first negative return. What writers that were
+ * killed left half-written in the directory of an unfinished job is removed.
  *
  * A claim copies the spec first and then moves the user's file to active/, so a job without result,
  * meta and receipt was never claimed (the spec still lies in incoming/): remove its directory, or

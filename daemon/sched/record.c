@@ -43,7 +43,7 @@ static void render_value(const struct record_field *field, const void *value, st
 		buf_add_str(out, *(const bool *)value ? "true" : "false");
 		break;
 	case RECORD_DOUBLE:
-		buf_printf(out, "%.17g",
+		buf_printf(out, "%.15g",
 			   isfinite(*(const double *)value) ? *(const double *)value : 0);
 		break;
 	case RECORD_STATE:

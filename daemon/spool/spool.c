@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/util/atomic_file.h"
 #include "common/util/buf.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
@@ -297,6 +298,19 @@ static void on_rescan(void *userdata, int64_t now_ns)
 	spool_rescan(userdata);
 }
 
+/* What a writer that was killed left half-written. Nobody writes there yet. */
+static void sweep_areas(struct spool *spool)
+{
+	static const enum spool_area written[] = {SPOOL_ACTIVE, SPOOL_INVALID};
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++) {
+		int r = atomic_file_sweep(spool->areas[written[i]].fd);
+		if (r < 0) {
+			log_warning("spool: cannot remove temporary files from %s/: %s",
+				    spool_area_name(written[i]), strerror(-r));
+		}
+	}
+}
+
 static int spool_init(struct spool *spool)
 {
 	int r = intake_new(&spool->options, on_taken, spool, &spool->intake);
@@ -306,7 +320,13 @@ static int spool_init(struct spool *spool)
 	if (r == 0) {
 		r = loop_add_timer(spool->loop, on_retry, spool, &spool->retry_timer);
 	}
-	return r < 0 ? r : open_areas(spool);
+	if (r == 0) {
+		r = open_areas(spool);
+	}
+	if (r == 0) {
+		sweep_areas(spool);
+	}
+	return r;
 }
 
 static int copy_uids(const struct spool_options *options, struct spool *spool)

@@ -327,6 +327,7 @@ START_TEST(jobs_are_loaded_by_age_with_what_is_whole)
 	make_file(active, ID_A ".late.json", "");
 	make_file(b, "spec.json", "{}");
 	make_file(b, "meta.json", "{");
+	make_file(b, ".zp-0123456789abcdef.tmp", "half");
 	make_file(b, "result.json", buf_terminated(&text)); /* of another job */
 	make_file(active, ID_B ".x.json", "");
 	make_file(c, "spec.json", "{}");
@@ -340,6 +341,7 @@ START_TEST(jobs_are_loaded_by_age_with_what_is_whole)
 				      "124Z spec meta x.json\n"
 				      "125Z spec meta -\n"
 				      "126Z -\n");
+	ck_assert_int_eq(count_entries(b), 3);
 	buf_deinit(&text);
 	fd_close(a);
 	fd_close(b);

@@ -179,16 +179,18 @@ START_TEST(a_spec_is_taken_when_it_is_dropped)
 }
 END_TEST
 
-START_TEST(other_files_are_left_alone)
+START_TEST(files_that_are_no_specs_are_left_alone)
 {
 	make_file(incoming_fd, ".hidden.json", "{}");
 	make_file(incoming_fd, "half.json.tmp", "{}");
+	make_file(invalid_fd, ".zp-0123456789abcdef.tmp", "left by a crash");
 	open_spool();
 	wait_until(is_idle);
 	make_file(incoming_fd, "notes.txt", "{}");
 	make_file(incoming_fd, "a.json", "{}");
 	wait_for_taken(1);
 	ck_assert_int_eq(count_entries(incoming_fd), 3);
+	ck_assert_int_eq(count_entries(invalid_fd), 0);
 }
 END_TEST
 
@@ -516,7 +518,7 @@ int main(int argc, char **argv)
 	const TTest *tests[] = {
 		what_lay_there_is_taken_by_age,
 		a_spec_is_taken_when_it_is_dropped,
-		other_files_are_left_alone,
+		files_that_are_no_specs_are_left_alone,
 		specs_that_are_stuck_do_not_hold_up_others,
 		a_half_written_spec_waits_for_its_writer,
 		what_is_no_spec_is_moved_to_invalid_with_its_reason,
