@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "build_config.h"
-#include "common/util/atomic_file.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
@@ -30,6 +29,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/core/notify.h"
 #include "daemon/core/storage.h"
+#include "daemon/http/endpoints.h"
 #include "daemon/http/server.h"
 #include "daemon/sched/scheduler.h"
 #include "daemon/spool/areas.h"
@@ -423,37 +423,10 @@ static void on_reload(void *userdata, int signal_number)
 /* --- start and end
  * --------------------------------------------------------------------------------- */
 
-static int publish_port(const struct daemon *daemon, uint16_t port)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u\n", port);
-
-	return atomic_file_write(daemon->dirs.run, "http.port", text, (size_t)len, 0644);
-}
-
-static int listen_tcp(struct daemon *daemon, int *ret_fd)
-{
-	const struct config_listen *listen = &daemon->config->listen;
-	uint16_t port;
-
-	*ret_fd = -1;
-	if (listen->host[0] == '\0') {
-		return 0;
-	}
-	int r = server_listen_tcp(listen->host, listen->port, ret_fd, &port);
-	if (r < 0) {
-		log_error("cannot listen on %s port %u: %s; correct `listen`, or end what uses it",
-			  listen->host, listen->port, strerror(-r));
-		return r;
-	}
-	log_info("listening on %s port %u", listen->host, port);
-	return publish_port(daemon, port);
-}
-
 static int start_server(struct daemon *daemon)
 {
-	CLEANUP(free_p) char *path = NULL;
 	struct server_options options = server_options(daemon->config);
+	struct endpoints endpoints;
 	const struct http_backend backend = {
 		.ctx = daemon,
 		.for_each_job = backend_for_each_job,
@@ -469,20 +442,12 @@ static int start_server(struct daemon *daemon)
 		.forget = backend_forget,
 	};
 
-	if (asprintf(&path, "%s/control.sock", daemon->config->run_dir) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	int r = listen_tcp(daemon, &options.tcp_fd);
+	int r = endpoints_open(daemon->config, daemon->dirs.run, &endpoints);
 	if (r < 0) {
 		return r;
 	}
-	r = server_listen_unix(path, &options.unix_fd);
-	if (r < 0) {
-		log_error("cannot listen on %s: %s", path, strerror(-r));
-		fd_close(options.tcp_fd);
-		return r;
-	}
+	options.tcp_fd = endpoints.tcp_fd;
+	options.unix_fd = endpoints.unix_fd;
 	return server_new(daemon->loop, &options, &backend, &daemon->server);
 }
 
@@ -588,8 +553,7 @@ static void end(struct daemon *daemon)
 	daemon->once_timer = loop_source_free(daemon->once_timer);
 	daemon->loop = loop_free(daemon->loop);
 	if (daemon->dirs.run > 0) {
-		unlinkat(daemon->dirs.run, "control.sock", 0);
-		unlinkat(daemon->dirs.run, "http.port", 0);
+		endpoints_remove(daemon->dirs.run);
 	}
 	fd_close(daemon->active_dir_fd);
 	fd_close(daemon->program_fd);
