@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "build_config.h"
@@ -20,6 +19,7 @@
 #include "common/util/log.h"
 #include "common/util/macro.h"
 #include "common/util/num.h"
+#include "common/util/process.h"
 #include "common/util/str.h"
 #include "daemon/core/arguments.h"
 #include "daemon/core/child.h"
@@ -96,6 +96,9 @@ static bool backend_is_ready(void *ctx, struct buf *reasons)
 
 	if (daemon->spool == NULL || !spool_is_scanned(daemon->spool)) {
 		buf_add_str(reasons, "the spool has not been scanned yet\n");
+	}
+	if (daemon->spool != NULL && spool_problem(daemon->spool) != NULL) {
+		buf_printf(reasons, "%s\n", spool_problem(daemon->spool));
 	}
 	if (daemon->is_stopping) {
 		buf_add_str(reasons, "the daemon is stopping\n");
@@ -484,9 +487,8 @@ static int start_scheduler(struct daemon *daemon)
 static int add_events(struct daemon *daemon)
 {
 	struct loop *loop = daemon->loop;
-	int r;
-
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	int r;
 
 	sigaction(SIGPIPE, &ignore, NULL);
 	if ((r = loop_add_signal(loop, SIGTERM, on_signal, daemon, &daemon->signals[0])) < 0 ||
@@ -501,19 +503,6 @@ static int add_events(struct daemon *daemon)
 	}
 	r = loop_add_timer(loop, on_once_timer, daemon, &daemon->once_timer);
 	return r < 0 ? r : loop_timer_arm(daemon->once_timer, clock_monotonic_ns());
-}
-
-/* The hard limit is the administrator's; the soft one only guards users of select(2). */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
-			log_warning("cannot raise RLIMIT_NOFILE: %s", strerror(errno));
-		}
-	}
 }
 
 static int start(struct daemon *daemon)
@@ -566,13 +555,15 @@ static int run(struct daemon *daemon)
 	if (load_config(&daemon->arguments, &daemon->config) < 0) {
 		return ARGUMENTS_EXIT_USAGE;
 	}
-	raise_file_limit();
 	int code = ARGUMENTS_EXIT_FAILED;
+	int r = process_raise_file_limit();
+	if (r < 0) {
+		log_warning("cannot raise RLIMIT_NOFILE: %s", strerror(-r));
+	}
 	if (start(daemon) == 0) {
 		log_info("zooparalleld " ZOOPARALLEL_VERSION " serves %s",
 			 daemon->config->spool_dir);
-		int r = loop_run(daemon->loop);
-
+		r = loop_run(daemon->loop);
 		code = r < 0 ? ARGUMENTS_EXIT_FAILED : r;
 	}
 	end(daemon);

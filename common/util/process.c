@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -139,4 +140,15 @@ int process_boot_id(char ret_id[static PROCESS_BOOT_ID_SIZE])
 	memcpy(ret_id, text, PROCESS_BOOT_ID_SIZE - 1);
 	ret_id[PROCESS_BOOT_ID_SIZE - 1] = '\0';
 	return 0;
+}
+
+int process_raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return -errno;
+	}
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }

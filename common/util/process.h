@@ -28,3 +28,9 @@ enum { PROCESS_BOOT_ID_SIZE = 37 };
 
 /* The kernel's name of this boot: 36 characters and a NUL. */
 int process_boot_id(char ret_id[static PROCESS_BOOT_ID_SIZE]) MUST_CHECK;
+
+/*
+ * Raises the soft limit of open files to the hard one: that is the administrator's, while the soft
+ * one only guards users of select(2). 0 or -errno.
+ */
+int process_raise_file_limit(void) MUST_CHECK;

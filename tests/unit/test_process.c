@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,5 +119,19 @@ START_TEST(the_boot_id_is_a_uuid)
 }
 END_TEST
 
-UNIT_MAIN(a_pidfd_tells_of_the_death, the_start_time_does_not_depend_on_the_name,
-	  touched_memory_is_resident, the_dead_have_no_memory, the_boot_id_is_a_uuid)
+START_TEST(the_soft_limit_of_files_is_raised_to_the_hard_one)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max / 2;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_int_eq(process_raise_file_limit(), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_uint_eq(limit.rlim_cur, limit.rlim_max);
+}
+END_TEST
+
+UNIT_MAIN(the_soft_limit_of_files_is_raised_to_the_hard_one, a_pidfd_tells_of_the_death,
+	  the_start_time_does_not_depend_on_the_name, touched_memory_is_resident,
+	  the_dead_have_no_memory, the_boot_id_is_a_uuid)
