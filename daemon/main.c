@@ -59,6 +59,131 @@ struct daemon {
 	struct areas areas;
 };
 
+/* --- what the rooms tell ------------------------------------------------------------------------
+ */
+
+static void send_status(struct daemon *daemon)
+{
+	unsigned n_running;
+	unsigned n_pending;
+	double rows_per_second;
+	char rate[NUM_TEXT_SIZE];
+
+	if (!daemon->is_ready || daemon->is_stopping) {
+		return;
+	}
+	scheduler_summary(daemon->scheduler, &n_running, &n_pending, &rows_per_second);
+	num_format_count(rate, (uint64_t)rows_per_second);
+	notify_status("%u running, %u pending, %s rows/s", n_running, n_pending, rate);
+	if (n_running > 0) {
+		int r = loop_timer_arm(daemon->status_timer,
+				       clock_monotonic_ns() + STATUS_INTERVAL_NS);
+		if (r < 0) {
+			log_warning("cannot arm the status timer: %s", strerror(-r));
+		}
+	}
+}
+
+static void on_status_timer(void *userdata, int64_t now_ns)
+{
+	send_status(userdata);
+}
+
+static void become_ready(struct daemon *daemon)
+{
+	if (!daemon->is_ready && spool_is_scanned(daemon->spool)) {
+		daemon->is_ready = true;
+		log_info("ready");
+		notify_ready();
+		send_status(daemon);
+	}
+}
+
+static void on_changed(void *userdata, const char *id)
+{
+	struct daemon *daemon = userdata;
+
+	if (daemon->server != NULL) {
+		server_job_changed(daemon->server, id);
+	}
+	if (daemon->spool != NULL) {
+		become_ready(daemon);
+		send_status(daemon);
+	}
+}
+
+static void spool_next_id(void *userdata, char ret_id[24])
+{
+	scheduler_next_id(((struct daemon *)userdata)->scheduler, ret_id);
+}
+
+static int spool_claimed(void *userdata, const struct spool_claim *claim, char **ret_error)
+{
+	const struct scheduler_job job = {.id = claim->id,
+					  .file_name = claim->file_name,
+					  .text = claim->text,
+					  .len = claim->len,
+					  .uid = claim->uid};
+
+	return scheduler_add(((struct daemon *)userdata)->scheduler, &job, ret_error);
+}
+
+static void spool_changed(void *userdata)
+{
+	become_ready(userdata);
+}
+
+static struct spool_callbacks spool_callbacks(struct daemon *daemon)
+{
+	return (struct spool_callbacks){.next_id = spool_next_id,
+					.claimed = spool_claimed,
+					.changed = spool_changed,
+					.userdata = daemon};
+}
+
+static void on_stopped(void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	loop_exit(daemon->loop, ARGUMENTS_EXIT_OK);
+}
+
+static void stop(struct daemon *daemon, const char *why)
+{
+	if (daemon->is_stopping) {
+		return;
+	}
+	daemon->is_stopping = true;
+	log_info("stopping: %s", why);
+	notify_stopping();
+	daemon->spool = spool_free(daemon->spool);
+	scheduler_stop(daemon->scheduler, on_stopped, daemon);
+}
+
+static void on_signal(void *userdata, int signal_number)
+{
+	stop(userdata, strsignal(signal_number));
+}
+
+/* --once: the end is when there is nothing left to do. */
+static void on_once_timer(void *userdata, int64_t now_ns)
+{
+	struct daemon *daemon = userdata;
+
+	if (daemon->is_stopping) {
+		return;
+	}
+	if (daemon->is_ready && spool_is_idle(daemon->spool) &&
+	    scheduler_is_idle(daemon->scheduler)) {
+		stop(daemon, "all jobs have ended");
+		return;
+	}
+	become_ready(daemon);
+	if (loop_timer_arm(daemon->once_timer, now_ns + ONCE_INTERVAL_NS) < 0) {
+		stop(daemon, "the timer of --once failed");
+	}
+}
+
 /* --- views and changes for the HTTP server -----------------------------------------------------
  */
 
@@ -109,28 +234,6 @@ static bool backend_is_ready(void *ctx, struct buf *reasons)
 static bool backend_reload_ok(void *ctx)
 {
 	return ((struct daemon *)ctx)->is_reload_ok;
-}
-
-static void spool_next_id(void *userdata, char ret_id[24])
-{
-	scheduler_next_id(((struct daemon *)userdata)->scheduler, ret_id);
-}
-
-static int spool_claimed(void *userdata, const struct spool_claim *claim, char **ret_error)
-{
-	const struct scheduler_job job = {.id = claim->id,
-					  .file_name = claim->file_name,
-					  .text = claim->text,
-					  .len = claim->len,
-					  .uid = claim->uid};
-
-	return scheduler_add(((struct daemon *)userdata)->scheduler, &job, ret_error);
-}
-
-static struct spool_callbacks spool_callbacks(struct daemon *daemon)
-{
-	return (struct spool_callbacks){
-		.next_id = spool_next_id, .claimed = spool_claimed, .userdata = daemon};
 }
 
 static void answer(http_result_fn fn, void *userdata, unsigned status, const char *text)
@@ -248,102 +351,6 @@ static void backend_forget(void *ctx, const char *id, http_result_fn fn, void *u
 {
 	answer_change(scheduler_forget(((struct daemon *)ctx)->scheduler, id), "forgotten",
 		      "the job has not ended; cancel it first", fn, userdata);
-}
-
-/* --- what the rooms tell ------------------------------------------------------------------------
- */
-
-static void send_status(struct daemon *daemon)
-{
-	unsigned n_running;
-	unsigned n_pending;
-	double rows_per_second;
-	char rate[NUM_TEXT_SIZE];
-
-	if (!daemon->is_ready || daemon->is_stopping) {
-		return;
-	}
-	scheduler_summary(daemon->scheduler, &n_running, &n_pending, &rows_per_second);
-	num_format_count(rate, (uint64_t)rows_per_second);
-	notify_status("%u running, %u pending, %s rows/s", n_running, n_pending, rate);
-	if (n_running > 0) {
-		int r = loop_timer_arm(daemon->status_timer,
-				       clock_monotonic_ns() + STATUS_INTERVAL_NS);
-		if (r < 0) {
-			log_warning("cannot arm the status timer: %s", strerror(-r));
-		}
-	}
-}
-
-static void on_status_timer(void *userdata, int64_t now_ns)
-{
-	send_status(userdata);
-}
-
-static void become_ready(struct daemon *daemon)
-{
-	if (!daemon->is_ready && spool_is_scanned(daemon->spool)) {
-		daemon->is_ready = true;
-		log_info("ready");
-		notify_ready();
-		send_status(daemon);
-	}
-}
-
-static void on_changed(void *userdata, const char *id)
-{
-	struct daemon *daemon = userdata;
-
-	if (daemon->server != NULL) {
-		server_job_changed(daemon->server, id);
-	}
-	if (daemon->spool != NULL) {
-		become_ready(daemon);
-		send_status(daemon);
-	}
-}
-
-static void on_stopped(void *userdata)
-{
-	struct daemon *daemon = userdata;
-
-	loop_exit(daemon->loop, ARGUMENTS_EXIT_OK);
-}
-
-static void stop(struct daemon *daemon, const char *why)
-{
-	if (daemon->is_stopping) {
-		return;
-	}
-	daemon->is_stopping = true;
-	log_info("stopping: %s", why);
-	notify_stopping();
-	daemon->spool = spool_free(daemon->spool);
-	scheduler_stop(daemon->scheduler, on_stopped, daemon);
-}
-
-static void on_signal(void *userdata, int signal_number)
-{
-	stop(userdata, strsignal(signal_number));
-}
-
-/* --once: the end is when there is nothing left to do. */
-static void on_once_timer(void *userdata, int64_t now_ns)
-{
-	struct daemon *daemon = userdata;
-
-	if (daemon->is_stopping) {
-		return;
-	}
-	if (daemon->is_ready && spool_is_idle(daemon->spool) &&
-	    scheduler_is_idle(daemon->scheduler)) {
-		stop(daemon, "all jobs have ended");
-		return;
-	}
-	become_ready(daemon);
-	if (loop_timer_arm(daemon->once_timer, now_ns + ONCE_INTERVAL_NS) < 0) {
-		stop(daemon, "the timer of --once failed");
-	}
 }
 
 /* --- options made from the configuration ---------------------------------------------------------

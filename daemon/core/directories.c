@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/util/atomic_file.h"
 #include "common/util/fd.h"
 #include "daemon/core/config.h"
 
@@ -176,7 +177,10 @@ static int open_all(const struct config *config, struct directories *dirs,
 	    (r = open_jobs(dirs->run, config->run_dir, &dirs->run_jobs, error)) < 0) {
 		return r;
 	}
-	return 0;
+	/* The lock is ours, so nobody else writes there. */
+	r = atomic_file_sweep(dirs->state);
+	r = r < 0 ? r : atomic_file_sweep(dirs->run);
+	return r < 0 ? fail(error, "cannot sweep", config->state_dir, r, "check its rights") : 0;
 }
 
 int directories_open(const struct config *config, struct directories *ret_directories,

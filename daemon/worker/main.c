@@ -63,6 +63,8 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; argc >= 2 && i < ARRAY_SIZE(modes); i++) {
 		if (str_equal(argv[1], modes[i].name)) {
+			/* exec by descriptor leaves the descriptor's number as the name. */
+			prctl(PR_SET_NAME, "zooparallel-wrk");
 			return bind_to_supervisor() ? modes[i].run(argc - 2, argv + 2)
 						    : WORKER_EXIT_USAGE;
 		}
