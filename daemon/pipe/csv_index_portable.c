@@ -88,6 +88,9 @@ static inline void make_masks(const struct dialect *dialect, const uint8_t *byte
 	if (oddities.has_other) {
 		masks->care = care_mask(bytes) & ~(masks->quote | masks->newline | masks->cr);
 	}
+	if (UNLIKELY(needs_care(dialect->delimiter))) {
+		masks->care |= masks->delimiter; /* where it is data; look() takes it for an end */
+	}
 }
 
 static void cut_masks(struct csv_masks *masks, size_t n_valid)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/pipe/bits.h"
+#include "daemon/pipe/csv_block.h"
 #include "daemon/pipe/parity.h"
 #include "daemon/pipe/reader.h"
 #include "tests/support/unit.h"
@@ -81,6 +82,25 @@ START_TEST(any_byte_may_delimit_or_quote)
 	ck_assert_str_eq(SHAPE(tabs, "a\t'b'\t'\t'\t\"\n"), ".q!!|");
 	ck_assert_str_eq(SHAPE(none, "\"a;b\";'\n"), "!!.|");
 	ck_assert_str_eq(SHAPE(odd, "a\"\\b\\\"c\n"), ".q.|");
+}
+END_TEST
+
+START_TEST(a_delimiter_that_json_escapes_needs_care_where_it_is_data)
+{
+	static const char delimiters[] = "\t\\\"\x01";
+
+	/* A whole block with nothing else in it: what lies behind a batch must not give it away. */
+	for (size_t i = 0; i < sizeof(delimiters) - 1; i++) {
+		struct dialect dialect = make_dialect(delimiters[i], '\'');
+		char text[CSV_BLOCK_BYTES + 1];
+
+		memset(text, 'x', sizeof(text));
+		memcpy(text, "'a_b'_c\n", 8);
+		text[2] = delimiters[i];
+		text[5] = delimiters[i];
+		text[sizeof(text) - 1] = '\n';
+		ck_assert_str_eq(shape(&dialect, text, sizeof(text)), "!.|.|");
+	}
 }
 END_TEST
 
@@ -203,6 +223,7 @@ START_TEST(parity_finds_the_next_row)
 END_TEST
 
 UNIT_MAIN_WITH(setup, teardown, fields_are_marked_by_what_they_need, any_byte_may_delimit_or_quote,
+	       a_delimiter_that_json_escapes_needs_care_where_it_is_data,
 	       rows_and_fields_lie_where_their_ends_are,
 	       quotes_at_every_place_of_a_block_are_indexed_as_the_table_says,
 	       words_are_exact_for_every_byte, parity_finds_the_next_row)
