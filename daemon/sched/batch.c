@@ -80,20 +80,25 @@ static void submit(struct batch *batch, const struct storage_request *request, c
 	batch->n_open++;
 }
 
-static void request(struct batch *batch, enum storage_op op, const char *name, const char *to_name,
-		    const int *fds, size_t n_fds, uint64_t size_bytes)
+/* init_error: what storage_request_init() said. */
+static void submit_checked(struct batch *batch, struct storage_request *request, int init_error,
+			   const int *fds)
 {
-	struct storage_request request;
-	int r = storage_request_init(&request, op, name, to_name);
-
-	if (r < 0) {
-		note_failure(batch, r);
+	if (init_error < 0) {
+		note_failure(batch, init_error);
 		return;
 	}
-	request.n_fds = (uint32_t)n_fds;
-	request.mode = FILE_MODE;
-	request.size = size_bytes;
-	submit(batch, &request, fds);
+	request->mode = FILE_MODE;
+	submit(batch, request, fds);
+}
+
+static void submit_for_name(struct batch *batch, enum storage_op op, int dir_fd, const char *name)
+{
+	struct storage_request request;
+	int r = storage_request_init(&request, op, name, NULL);
+
+	request.n_fds = 1;
+	submit_checked(batch, &request, r, &dir_fd);
 }
 
 int batch_new(struct loop *loop, struct storage *storage, const char *job_id, batch_done_fn fn,
@@ -113,33 +118,41 @@ int batch_new(struct loop *loop, struct storage *storage, const char *job_id, ba
 void batch_rename(struct batch *batch, int from_fd, const char *name, int to_fd,
 		  const char *to_name)
 {
-	request(batch, STORAGE_RENAME, name, to_name, (int[]){from_fd, to_fd}, 2, 0);
+	struct storage_request request;
+	int r = storage_request_init(&request, STORAGE_RENAME, name, to_name);
+
+	request.n_fds = 2;
+	submit_checked(batch, &request, r, (int[]){from_fd, to_fd});
 }
 
 void batch_unlink(struct batch *batch, int dir_fd, const char *name)
 {
-	request(batch, STORAGE_UNLINK, name, NULL, &dir_fd, 1, 0);
+	submit_for_name(batch, STORAGE_UNLINK, dir_fd, name);
 }
 
 void batch_remove_tree(struct batch *batch, int dir_fd, const char *name)
 {
-	request(batch, STORAGE_REMOVE_TREE, name, NULL, &dir_fd, 1, 0);
+	submit_for_name(batch, STORAGE_REMOVE_TREE, dir_fd, name);
 }
 
 void batch_write(struct batch *batch, int dir_fd, const char *name, const void *data, size_t len)
 {
+	struct storage_request request;
+	int r = storage_request_init(&request, STORAGE_WRITE_FILE, name, NULL);
 	CLEANUP(fd_closep) int memfd = fd_memfd(name, data, len);
 
-	if (memfd < 0) {
-		note_failure(batch, memfd);
-		return;
-	}
-	request(batch, STORAGE_WRITE_FILE, name, NULL, (int[]){dir_fd, memfd}, 2, len);
+	request.n_fds = 2;
+	submit_checked(batch, &request, memfd < 0 ? memfd : r, (int[]){dir_fd, memfd});
 }
 
 void batch_finish_file(struct batch *batch, int fd, uint64_t size_bytes)
 {
-	request(batch, STORAGE_FINISH_FILE, NULL, NULL, &fd, 1, size_bytes);
+	struct storage_request request;
+	int r = storage_request_init(&request, STORAGE_FINISH_FILE, NULL, NULL);
+
+	request.n_fds = 1;
+	request.size = size_bytes;
+	submit_checked(batch, &request, r, &fd);
 }
 
 void batch_seal(struct batch *batch)

@@ -162,8 +162,8 @@ static void on_committed(void *userdata, int status, enum job_reason reason, con
 		return;
 	}
 	run->is_committed = true;
-	run->result->commit_seconds =
-		(double)(clock_monotonic_ns() - run->commit_started_ns) / (double)CLOCK_NS_PER_SEC;
+	run->result->commit_seconds = (double)(clock_monotonic_ns() - run->commit_started_ns) /
+				      (double)CLOCK_NS_PER_SEC;
 	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s rows, %" PRId64 " of them rejected%s%s",
 		job_state_name(run->result->state),
 		num_format_count(text, (uint64_t)run->result->total_processed),

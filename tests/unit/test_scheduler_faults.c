@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Workers that die, leave, lie or stay, daemons that end at any time, inputs that change. */
+#include "tests/unit/scheduler_world.h"
+
+static void kill_one(struct world *w)
+{
+	look(w->id);
+	int32_t pid = w->pids[w->n_kills % 4];
+	if (pid > 0 && w->n_kills < 40 && w->seen.total_processed > w->n_rows_at_kill + 400) {
+		kill(pid, SIGKILL);
+		w->n_kills++;
+		w->n_rows_at_kill = w->seen.total_processed;
+	}
+}
+
+START_TEST(killed_workers_cost_no_row)
+{
+	world.options.chunk_size_bytes = 512;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	put_csv("in.csv", 60000, 0);
+	submit("{\"version\":1,\"workers\":4,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, kill_one);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	ck_assert_uint_gt(world.n_kills, 5);
+	ck_assert_uint_ge(world.seen.n_worker_restarts + 4, world.n_kills);
+	assert_file_is("out.jsonl", expected_rows(60000, 0));
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+	ck_assert_uint_eq(totals->n_names, 1);
+	ck_assert_str_eq(totals->names[0].name, "job");
+	ck_assert_int_eq(totals->names[0].rows_success, 60000);
+	ck_assert_int_eq(totals->names[0].jobs_completed, 1);
+	ck_assert_int_gt(totals->worker_exits_signal, 0);
+}
+END_TEST
+
+START_TEST(a_stopped_job_runs_again_at_the_next_start)
+{
+	world.options.chunk_size_bytes = 256;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	put_csv("in.csv", 60000, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(is_converting, NULL);
+	stop_daemon();
+	assert_nothing_left();
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+	world.options.chunk_size_bytes = 65536;
+	start_daemon();
+	look(world.id);
+	ck_assert(world.was_seen);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(60000, 0));
+}
+END_TEST
+
+START_TEST(what_a_killed_daemon_left_is_swept)
+{
+	char name[128];
+
+	put_csv("in.csv", 1000, 0);
+	world.options.max_jobs = 0;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	submit(SPEC("\"out.jsonl\"}"));
+	stop_daemon();
+	snprintf(name, sizeof(name), ".zp-%s-0.part", world.id);
+	put_text(world.data_fd, name, "half");
+	ck_assert_int_eq(mkdirat(world.dirs[DIR_RUN_JOBS], world.id, 0750), 0);
+	snprintf(name, sizeof(name), "%s/chunks", world.id);
+	put_text(world.dirs[DIR_RUN_JOBS], name, "old");
+	world.options.max_jobs = 1;
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(1000, 0));
+}
+END_TEST
+
+static bool is_committing(struct world *w)
+{
+	look(w->id);
+	return str_equal(w->seen_phase, "committing") || w->seen.state == JOB_STATE_COMPLETED;
+}
+
+static bool has_turned(struct world *w)
+{
+	return w->n_turns == 0 || w->n_turns-- == 0;
+}
+
+/* As many turns of the loop into the commit as the loop test's number says. */
+START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
+{
+	put_csv("in.csv", 5000, 10);
+	submit("{\"version\":1,\"input\":{\"path\":\"in.csv\"},\"output\":{\"path\":"
+	       "\"out.jsonl\",\"if_exists\":\"fail\"},\"errors\":{\"path\":\"err.jsonl\"}}");
+	run_until(is_committing, NULL);
+	world.n_turns = (unsigned)_i;
+	run_until(has_turned, NULL);
+	/* The daemon's death: nobody is told, only its processes end. */
+	end_daemon();
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(5000, 10));
+	ck_assert_int_eq(world.seen.error_count, 500);
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+	ck_assert_uint_eq(totals->n_names, 1);
+	ck_assert_int_eq(totals->names[0].rows_success, 4500);
+	ck_assert_int_eq(totals->names[0].jobs_completed, 1);
+}
+END_TEST
+
+static void change_input(struct world *w)
+{
+	look(w->id);
+	if (w->seen.total_processed > 0 && w->n_kills++ == 0) {
+		put_text(w->data_fd, "new.csv", "id,name,note\n1,2,3\n");
+		ck_assert_int_eq(renameat(w->data_fd, "new.csv", w->data_fd, "in.csv"), 0);
+	}
+}
+
+START_TEST(an_input_that_is_replaced_fails_the_job)
+{
+	world.options.chunk_size_bytes = 256;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	put_csv("in.csv", 60000, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, change_input);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_INPUT_CHANGED);
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+}
+END_TEST
+
+/* A process costs a tenth of a second under the sanitizers. */
+#ifdef __SANITIZE_ADDRESS__
+#define N_MANY_JOBS 30
+#else
+#define N_MANY_JOBS 200
+#endif
+
+static bool has_no_more_fds(struct world *w)
+{
+	return count_fds() <= w->n_fds;
+}
+
+START_TEST(many_jobs_leave_no_descriptor_behind)
+{
+	put_csv("in.csv", 50, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, NULL);
+	unsigned n_before = count_fds();
+	for (int i = 0; i < N_MANY_JOBS; i++) {
+		submit(i % 4 == 3 ? SPEC("\"none/out.jsonl\"}") : SPEC("\"out.jsonl\"}"));
+		run_until(all_ended, NULL);
+	}
+	world.n_fds = n_before;
+	run_until(has_no_more_fds, NULL); /* the last storage process is reaped by and by */
+	assert_nothing_left();
+}
+END_TEST
+
+START_TEST(workers_that_do_not_work_fail_the_job_by_name)
+{
+	const struct part *part = &parts[_i];
+
+	setenv(PART_VARIABLE, part->name, 1);
+	put_csv("in.csv", 1000, 0);
+	submit("{\"version\":1,\"workers\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, part->reason);
+	ck_assert_msg(strstr(world.seen_message, part->said) != NULL, "%s", world.seen_message);
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+}
+END_TEST
+
+START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
+{
+	setenv(PART_VARIABLE, "stay", 1);
+	put_csv("in.csv", 1000, 0);
+	submit("{\"version\":1,\"workers\":3,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(1000, 0));
+}
+END_TEST
+
+static const char *const bad_prepares[] = {"prepare-dies", "prepare-babbles"};
+
+START_TEST(a_prepare_that_dies_three_times_fails_the_job)
+{
+	setenv(PART_VARIABLE, bad_prepares[_i], 1);
+	put_csv("in.csv", 10, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_WORKER_CRASH);
+}
+END_TEST
+
+START_TEST(a_prepare_that_dies_once_is_started_again)
+{
+	setenv(PART_VARIABLE, "prepare-dies-once", 1);
+	put_csv("in.csv", 10, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	ck_assert_uint_eq(world.seen.n_worker_restarts, 1);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		return play(argv);
+	}
+	Suite *suite = suite_create("scheduler_faults");
+	TCase *tcase = tcase_create("scheduler_faults");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 90);
+	tcase_add_test(tcase, killed_workers_cost_no_row);
+	tcase_add_test(tcase, a_stopped_job_runs_again_at_the_next_start);
+	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
+	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
+	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
+	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
+			    ARRAY_SIZE(parts));
+	tcase_add_test(tcase, a_worker_that_stays_when_all_is_done_is_removed);
+	tcase_add_loop_test(tcase, a_prepare_that_dies_three_times_fails_the_job, 0,
+			    ARRAY_SIZE(bad_prepares));
+	tcase_add_test(tcase, a_prepare_that_dies_once_is_started_again);
+	tcase_add_test(tcase, many_jobs_leave_no_descriptor_behind);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? 0 : 1;
+}
