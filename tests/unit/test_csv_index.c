@@ -168,6 +168,26 @@ START_TEST(quotes_at_every_place_of_a_block_are_indexed_as_the_table_says)
 }
 END_TEST
 
+START_TEST(a_quote_is_judged_with_its_neighbour_in_the_next_block)
+{
+	struct dialect csv = make_dialect(',', '"');
+	static const char *const ends[][2] = {
+		{"\"\"y\"\n", "!|"},  {"\"y\n", "!|"},	      {"\"\r\n", "q|"},
+		{"\",\"\"\n", "qq|"}, {"\"\ry\",z\n", "!.|"}, {"\xc3\xa9\"\n", "!|"},
+	};
+
+	for (size_t n = 50; n < 135; n++) {
+		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+			char text[200] = "\"";
+
+			memset(text + 1, 'x', n);
+			memcpy(text + 1 + n, ends[i][0], strlen(ends[i][0]));
+			ck_assert_str_eq(shape(&csv, text, 1 + n + strlen(ends[i][0])), ends[i][1]);
+		}
+	}
+}
+END_TEST
+
 START_TEST(words_are_exact_for_every_byte)
 {
 	for (unsigned byte = 0; byte < 256; byte++) {
@@ -226,4 +246,5 @@ UNIT_MAIN_WITH(setup, teardown, fields_are_marked_by_what_they_need, any_byte_ma
 	       a_delimiter_that_json_escapes_needs_care_where_it_is_data,
 	       rows_and_fields_lie_where_their_ends_are,
 	       quotes_at_every_place_of_a_block_are_indexed_as_the_table_says,
+	       a_quote_is_judged_with_its_neighbour_in_the_next_block,
 	       words_are_exact_for_every_byte, parity_finds_the_next_row)
