@@ -18,11 +18,11 @@
 struct scheduler;
 
 struct scheduler_options {
-	int program_fd;	    /* zooparallel-worker */
+	int program_fd;	     /* zooparallel-worker */
 	const int *root_fds; /* data roots, O_PATH directories; paths in root_paths */
 	char *const *root_paths;
 	size_t n_roots;
-	int jobs_dir_fd;     /* <state_dir>/jobs */
+	int jobs_dir_fd; /* <state_dir>/jobs */
 	int state_dir_fd;
 	int run_jobs_dir_fd; /* <run_dir>/jobs */
 	int spool_dir_fd;
