@@ -306,11 +306,12 @@ class Daemon:
 
     @contextmanager
     def stopped_workers(self, job_id):
-        """All converting workers of the only running job stand still inside, once all have started."""
+        """All converting workers of the only running job stand still inside, once all have read some."""
         def all_there():
             assert self.job(job_id)["state"] not in FINAL, "too fast to be caught"
-            pids = self.worker_pids()
-            return pids if len(pids) >= self.job(job_id)["workers"] else None
+            workers = self.get(f"/api/v1/jobs/{job_id}/workers").json["workers"]
+            has_begun = workers and all(worker["bytes_read"] > 0 for worker in workers)
+            return self.worker_pids() if has_begun else None
         pids = wait_until(all_there, "the workers")
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
