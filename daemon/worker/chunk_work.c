@@ -251,21 +251,21 @@ static int on_flush(struct convert_sink *sink)
 static int fail_reading(struct work *work, int error)
 {
 	const char *path = work->lane->chain.pipe->files[work->place.file].path;
-	struct failure *failure = &work->worker->failure;
+	struct report *report = &work->worker->report;
 
-	if (failure->reason != JOB_REASON_OK) {
+	if (report->reason != JOB_REASON_OK) {
 		return -1; /* on_flush has said it */
 	}
 	switch (error) {
 	case -ENODATA:
-		return failure_set(failure, JOB_REASON_INPUT_CHANGED,
-				   "%s became shorter while the job ran", path);
+		return report_set(report, JOB_REASON_INPUT_CHANGED,
+				  "%s became shorter while the job ran", path);
 	case -ENOMEM:
-		return failure_set(failure, JOB_REASON_MEMORY_LIMIT,
-				   "out of memory while converting %s", path);
+		return report_set(report, JOB_REASON_MEMORY_LIMIT,
+				  "out of memory while converting %s", path);
 	default:
-		return failure_set(failure, JOB_REASON_IO_ERROR, "cannot read %s: %s", path,
-				   strerror(-error));
+		return report_set(report, JOB_REASON_IO_ERROR, "cannot read %s: %s", path,
+				  strerror(-error));
 	}
 }
 

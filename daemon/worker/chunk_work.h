@@ -16,7 +16,7 @@ enum chunk_outcome {
 
 /*
  * Converts, accepts and writes a chunk that this worker has claimed. Returns an enum chunk_outcome,
- * or -1 with the worker's failure set.
+ * or -1 with the worker's report set.
  */
 int chunk_work(struct worker *worker, struct lane *lane, uint64_t chunk) MUST_CHECK;
 

@@ -224,8 +224,8 @@ static enum worker_exit finish(struct convert *convert, int r)
 	if (r == 0) {
 		return WORKER_EXIT_OK;
 	}
-	chunk_table_fail(&worker->table, worker->slot, (uint32_t)worker->failure.reason,
-			 worker->failure.message);
+	chunk_table_fail(&worker->table, worker->slot, (uint32_t)worker->report.reason,
+			 worker->report.message);
 	return WORKER_EXIT_REPORTED;
 }
 

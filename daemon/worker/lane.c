@@ -9,22 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/util/fd.h"
-
-int failure_set(struct failure *failure, enum job_reason reason, const char *format, ...)
-{
-	va_list args;
-
-	failure->reason = reason;
-	va_start(args, format);
-	vsnprintf(failure->message, sizeof(failure->message), format, args);
-	va_end(args);
-	return -1;
-}
 
 static enum job_reason reason_of_open(int error)
 {
@@ -49,12 +36,12 @@ static int check_identity(struct worker *worker, int fd, const struct plan_file 
 	int r = plan_identity_of(fd, &now);
 
 	if (r < 0) {
-		return failure_set(&worker->failure, JOB_REASON_IO_ERROR, "%s: %s", file->path,
-				   strerror(-r));
+		return report_set(&worker->report, JOB_REASON_IO_ERROR, "%s: %s", file->path,
+				  strerror(-r));
 	}
 	if (!plan_identity_equal(&now, &file->identity)) {
-		return failure_set(&worker->failure, JOB_REASON_INPUT_CHANGED,
-				   "%s was changed or replaced while the job ran", file->path);
+		return report_set(&worker->report, JOB_REASON_INPUT_CHANGED,
+				  "%s was changed or replaced while the job ran", file->path);
 	}
 	return 0;
 }
@@ -69,8 +56,8 @@ int lane_open_input(struct lane *lane, struct worker *worker, size_t file_index)
 					 O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
 		if (fd < 0) {
-			return failure_set(&worker->failure, reason_of_open(-fd), "%s: %s",
-					   file->path, strerror(-fd));
+			return report_set(&worker->report, reason_of_open(-fd), "%s: %s",
+					  file->path, strerror(-fd));
 		}
 		if (check_identity(worker, fd, file) < 0) {
 			return -1;
@@ -96,10 +83,10 @@ int lane_write(struct lane *lane, struct worker *worker, bool is_errors, const s
 	if (r < 0) {
 		bool is_full = r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
 
-		return failure_set(&worker->failure,
-				   is_full ? JOB_REASON_NO_SPACE : JOB_REASON_IO_ERROR,
-				   "cannot write %s: %s",
-				   path != NULL ? path : "the job's rejected rows", strerror(-r));
+		return report_set(&worker->report,
+				  is_full ? JOB_REASON_NO_SPACE : JOB_REASON_IO_ERROR,
+				  "cannot write %s: %s",
+				  path != NULL ? path : "the job's rejected rows", strerror(-r));
 	}
 	worker->progress.bytes_written += (int64_t)bytes->len;
 	return 0;

@@ -13,16 +13,7 @@
 #include "daemon/pipe/convert.h"
 #include "daemon/pipe/reader.h"
 #include "daemon/worker/chain.h"
-
-/* Why this worker can't go on: what it reports before it exits with WORKER_EXIT_REPORTED. */
-struct failure {
-	enum job_reason reason; /* JOB_REASON_OK: none */
-	char message[CHUNK_TABLE_MESSAGE_MAX];
-};
-
-/* Sets it and returns -1, for `return failure_set(...)`. */
-int failure_set(struct failure *failure, enum job_reason reason, const char *format, ...)
-	PRINTF_FORMAT(3, 4);
+#include "daemon/worker/report.h"
 
 /* One pipe as one worker sees it: where its rows come from and where they go. */
 struct lane {
@@ -48,16 +39,16 @@ struct worker {
 	struct converter *converter;
 	struct reader reader;
 	struct convert_sink sinks[2]; /* the guess, and the other one where guesses go wrong */
-	struct failure failure;
+	struct report report;
 };
 
 /*
  * Makes the reader read file `file` of the lane's plan; opens it if it is not the one that is
- * open, and compares its identity with the plan's. Returns 0, or -1 with the worker's failure set.
+ * open, and compares its identity with the plan's. Returns 0, or -1 with the worker's report set.
  */
 int lane_open_input(struct lane *lane, struct worker *worker, size_t file) MUST_CHECK;
 
-/* Writes to the lane's rows (or errors) at offset. Returns 0, or -1 with the failure set. */
+/* Writes to the lane's rows (or errors) at offset. Returns 0, or -1 with the report set. */
 int lane_write(struct lane *lane, struct worker *worker, bool is_errors, const struct buf *bytes,
 	       uint64_t offset) MUST_CHECK;
 
