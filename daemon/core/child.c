@@ -30,7 +30,7 @@
 #define PROGRAM_NAME  "zooparallel-worker"
 #define FIRST_FD      3
 #define MAX_FDS	      1024
-#define MAX_ARGUMENTS 16
+#define MAX_ARGUMENTS 1024 /* prepare gets every data root */
 #define MAX_VARIABLES 64
 #define EXIT_NO_EXEC  127 /* the shell's word for it */
 

@@ -33,8 +33,11 @@ void failure_set(struct failure *failure, enum job_reason reason, const char *fo
 
 	failure->reason = reason;
 	va_start(args, format);
-	vsnprintf(failure->message, sizeof(failure->message), format, args);
+	int len = vsnprintf(failure->message, sizeof(failure->message), format, args);
 	va_end(args);
+	if (len < 0) {
+		failure->message[0] = '\0';
+	}
 	make_printable(failure->message);
 }
 

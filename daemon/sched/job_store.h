@@ -53,7 +53,8 @@ int job_result_parse(const char *text, size_t len, struct job_result **ret_resul
 /* What is known of a job that has not ended: meta.json. */
 struct job_meta {
 	char *id;
-	char *file_name; /* of the spec as dropped, gives the default name; receipt is ID.file_name */
+	char *file_name; /* of the spec as dropped, gives the default name; receipt is ID.file_name
+			  */
 	uint32_t uid;
 	int64_t submitted_at_ns;
 };
@@ -64,9 +65,9 @@ int job_meta_parse(const char *text, size_t len, struct job_meta **ret_meta) MUS
 
 /* commit.json: what the commit is about to rename (design §5 "Commit"). */
 struct commit_file {
-	unsigned root;	  /* data root */
-	char *temporary;  /* relative path of the .part file */
-	char *target;	  /* relative path */
+	unsigned root;	 /* data root */
+	char *temporary; /* relative path of the .part file */
+	char *target;	 /* relative path */
 	uint64_t dev, inode, size_bytes;
 	bool is_errors, is_noreplace; /* as in struct commit_output */
 };
@@ -82,12 +83,12 @@ int commit_record_parse(const char *text, size_t len, struct commit_record **ret
 /* One job directory as found at start. */
 struct stored_job {
 	char *id;
-	char *spec;	/* text; NULL if there is none */
+	char *spec; /* text; NULL if there is none */
 	size_t spec_len;
-	char *receipt;			/* its file in active/; NULL: not there */
-	struct job_meta *meta;		/* of meta.json, else made of the receipt, else NULL */
-	struct job_result *result;	/* NULL: has not ended */
-	struct commit_record *commit;	/* NULL: was not committing */
+	char *receipt;		      /* its file in active/; NULL: not there */
+	struct job_meta *meta;	      /* of meta.json, else made of the receipt, else NULL */
+	struct job_result *result;    /* NULL: has not ended */
+	struct commit_record *commit; /* NULL: was not committing */
 };
 void stored_job_free(struct stored_job *job);
 
@@ -103,13 +104,12 @@ typedef int (*stored_job_fn)(void *userdata, struct stored_job *job);
  * meta and receipt was never claimed (the spec still lies in incoming/): remove its directory, or
  * it runs twice. A job with result and receipt ended, but its receipt has not moved on: move it.
  */
-int job_store_load(int jobs_dir_fd, int active_dir_fd, stored_job_fn fn,
-		   void *userdata) MUST_CHECK;
+int job_store_load(int jobs_dir_fd, int active_dir_fd, stored_job_fn fn, void *userdata) MUST_CHECK;
 
 /* base.json: counters of results that are gone or folded, by name, and what they include. */
 struct counter_base {
-	uint64_t finish_sequence; /* results up to this one are inside */
-	char last_id[24];	  /* the newest job ID ever given out */
+	uint64_t finish_sequence;  /* results up to this one are inside */
+	char last_id[24];	   /* the newest job ID ever given out */
 	struct totals_view totals; /* owned: names and their array */
 };
 void counter_base_free(struct counter_base *base);
