@@ -32,7 +32,7 @@
 #include "daemon/http/endpoints.h"
 #include "daemon/http/server.h"
 #include "daemon/sched/scheduler.h"
-#include "daemon/spool/areas.h"
+#include "daemon/spool/space.h"
 #include "daemon/spool/spool.h"
 #include "daemon/spool/submit.h"
 
@@ -56,7 +56,7 @@ struct daemon {
 	bool is_ready;
 	bool is_stopping;
 	bool is_reload_ok;
-	struct areas areas;
+	struct space space;
 };
 
 /* --- what the rooms tell ------------------------------------------------------------------------
@@ -206,7 +206,7 @@ static size_t backend_areas(void *ctx, const struct area_view **ret_areas)
 {
 	struct daemon *daemon = ctx;
 
-	return areas_get(&daemon->areas, daemon->spool, ret_areas);
+	return space_get(&daemon->space, daemon->spool, ret_areas);
 }
 
 static int backend_open_rejects(void *ctx, const char *id)
@@ -472,7 +472,7 @@ static int start_spool(struct daemon *daemon)
 		.callbacks = spool_callbacks(daemon),
 	};
 
-	daemon->areas = (struct areas){
+	daemon->space = (struct space){
 		.spool_dir_fd = daemon->dirs.spool,
 		.places = {{"state", daemon->dirs.state}, {"data", daemon->dirs.roots[0]}},
 		.n_places = 2};

@@ -12,21 +12,21 @@
  * a scrape must not hang on a file system that does.
  */
 
-struct areas_place {
+struct space_place {
 	const char *name; /* "state" */
 	int dir_fd;	  /* borrowed */
 };
 
-enum { AREAS_MAX_PLACES = 4, AREAS_MAX = SPOOL_N_AREAS + AREAS_MAX_PLACES };
+enum { SPACE_MAX_PLACES = 4, SPACE_MAX = SPOOL_N_AREAS + SPACE_MAX_PLACES };
 
-struct areas {
+struct space {
 	int spool_dir_fd;
-	struct areas_place places[AREAS_MAX_PLACES];
+	struct space_place places[SPACE_MAX_PLACES];
 	size_t n_places;
 	int64_t sampled_at_ns; /* 0: never */
-	struct area_view views[AREAS_MAX];
+	struct area_view views[SPACE_MAX];
 };
 
 /* Looks again if the last sample is older than 30 s; counts are those of `spool` (may be NULL). */
-size_t areas_get(struct areas *areas, const struct spool *spool,
+size_t space_get(struct space *space, const struct spool *spool,
 		 const struct area_view **ret_views);
