@@ -12,7 +12,8 @@
  * `hint` is where the search for a free chunk starts. Whoever frees a chunk stores FREE, then
  * lowers the hint; whoever moves the hint over a chunk looks at the chunk once more afterwards.
  * All four are sequentially consistent, so one of the two sees the other (Dekker's argument) and
- * no free chunk stays below the hint.
+ * no free chunk stays below the hint, unless a worker is killed between its two steps: the
+ * supervisor lowers the hint after each death.
  *
  * Sleepers wait on the low half of a claim word, or of a scan word, with futex(2). A waker looks
  * at n_waiters first: where nobody sleeps, accepting a chunk costs no system call.
@@ -256,6 +257,13 @@ void chunk_table_fold(struct chunk_table *table, uint32_t lane, uint64_t folded)
 	atomic_store_explicit(&table->lanes[lane].folded, folded + 1, memory_order_release);
 }
 
+static bool is_free(const struct chunk_table *table, uint32_t lane, uint64_t k)
+{
+	const struct chunk_record *record = chunk_table_record(table, lane, k);
+
+	return atomic_load(&record->claim) == claim_make(CHUNK_FREE, 0, lap_of(table, k));
+}
+
 /* Frees chunk k if `slot` holds it unwritten. Returns whether it did. */
 static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, uint32_t slot,
 			 uint32_t *max_deaths)
@@ -274,8 +282,25 @@ static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, u
 		*max_deaths = MAX(*max_deaths, deaths);
 	}
 	atomic_store(&record->claim, claim_make(CHUNK_FREE, 0, lap_of(table, k)));
-	lower_hint(&table->lanes[lane], k);
 	return true;
+}
+
+/*
+ * Of all that is free, not just what is freed here: the dead worker may have been killed between
+ * freeing a chunk and lowering the hint, or between raising it and looking again.
+ */
+static unsigned free_in_lane(struct chunk_table *table, uint32_t lane, uint32_t slot,
+			     uint64_t folded, uint32_t *max_deaths)
+{
+	unsigned n_freed = 0;
+
+	for (uint64_t k = folded; k < folded + table->ring_size - 1; k++) {
+		n_freed += free_if_held(table, lane, k, slot, max_deaths);
+		if (is_free(table, lane, k)) {
+			lower_hint(&table->lanes[lane], k);
+		}
+	}
+	return n_freed;
 }
 
 static void wake_lane(struct chunk_table *table, uint32_t lane)
@@ -297,13 +322,8 @@ unsigned chunk_table_free_slot(struct chunk_table *table, uint32_t slot, const u
 	uint32_t max_deaths = 0;
 
 	for (uint32_t lane = 0; lane < table->n_lanes; lane++) {
-		uint64_t n_chunks = atomic_load(&table->lanes[lane].n_chunks);
-		uint64_t end = MIN(folded[lane] + table->ring_size - 1, n_chunks);
-		unsigned n_of_lane = 0;
+		unsigned n_of_lane = free_in_lane(table, lane, slot, folded[lane], &max_deaths);
 
-		for (uint64_t k = folded[lane]; k < end; k++) {
-			n_of_lane += free_if_held(table, lane, k, slot, &max_deaths);
-		}
 		if (n_of_lane > 0) {
 			wake_lane(table, lane);
 		}
@@ -399,8 +419,7 @@ bool chunk_table_has_free_before(const struct chunk_table *table, uint32_t lane,
 {
 	uint64_t k = atomic_load(&table->lanes[lane].hint);
 
-	return k < chunk && atomic_load(&chunk_table_record(table, lane, k)->claim) ==
-				    claim_make(CHUNK_FREE, 0, lap_of(table, k));
+	return k < chunk && is_free(table, lane, k);
 }
 
 void chunk_table_give_back(struct chunk_table *table, uint32_t lane, uint64_t chunk)

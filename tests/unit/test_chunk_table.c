@@ -216,6 +216,48 @@ START_TEST(a_dead_slot_loses_what_it_had_not_written)
 }
 END_TEST
 
+/* What the two steps of a give-back leave if a SIGKILL comes between them. */
+START_TEST(a_chunk_freed_by_a_worker_that_died_at_it_is_found_again)
+{
+	const uint64_t folded[] = {0};
+	uint32_t max_deaths;
+	uint64_t k;
+
+	make_table(1, 2, (uint64_t[]){10});
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+	}
+	atomic_store(&chunk_table_record(&table, 0, 1)->claim, 0);
+	ck_assert(!chunk_table_has_free_before(&table, 0, 2));
+	chunk_table_free_slot(&table, 1, folded, &max_deaths);
+	ck_assert_uint_eq(max_deaths, 0);
+	ck_assert(chunk_table_has_free_before(&table, 0, 2));
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+	ck_assert_uint_eq(k, 1);
+	drop_table();
+}
+END_TEST
+
+/* Else who holds a later one would wait for it until the whole job ends. */
+START_TEST(a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too)
+{
+	const uint64_t folded[] = {0};
+	uint32_t max_deaths;
+	uint64_t k;
+
+	make_table(1, 2, (uint64_t[]){10});
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 1, &k), 1);
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+	chunk_table_end_lane(&table, 0, 1);
+	ck_assert_uint_eq(chunk_table_free_slot(&table, 1, folded, &max_deaths), 1);
+	ck_assert(chunk_table_has_free_before(&table, 0, 2));
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 1, &k), 0);
+	ck_assert(chunk_table_lane_is_drained(&table, 0));
+	drop_table();
+}
+END_TEST
+
 START_TEST(a_lane_ends_where_the_supervisor_says)
 {
 	uint64_t k;
@@ -357,5 +399,7 @@ UNIT_MAIN(a_table_maps_as_it_was_created, a_foreign_or_cut_table_is_refused,
 	  chunks_are_claimed_lowest_first_and_once, a_chunk_given_back_is_the_next_one_claimed,
 	  only_written_records_fold_and_only_in_order, the_ring_never_runs_over_unfolded_records,
 	  a_recycled_record_says_that_it_is, a_dead_slot_loses_what_it_had_not_written,
+	  a_chunk_freed_by_a_worker_that_died_at_it_is_found_again,
+	  a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too,
 	  a_lane_ends_where_the_supervisor_says, scans_and_reports_arrive_as_they_were_given,
 	  killed_workers_lose_and_double_nothing)
