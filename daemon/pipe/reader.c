@@ -67,13 +67,13 @@ static void reader_drop_before(struct reader *reader, uint64_t from)
 	reader->offset = from;
 }
 
-/* Makes room for n bytes: doubles, so that a row that grows and grows is copied O(1) times a byte;
- * goes back to normal once that is enough again. */
+/* Makes room for n bytes, and more than that if it has to grow: a window that moves on by a little
+ * with each row must not be copied for each row. Goes back to normal once that is enough again. */
 static int reader_make_room(struct reader *reader, size_t n)
 {
 	size_t capacity = reader->normal_capacity;
 
-	while (capacity < n) {
+	while (capacity < n || (capacity > reader->normal_capacity && capacity - n < n / 4)) {
 		capacity *= 2;
 	}
 	if (capacity == reader->capacity ||

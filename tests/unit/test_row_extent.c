@@ -110,4 +110,32 @@ START_TEST(the_memo_changes_no_extent)
 }
 END_TEST
 
-UNIT_MAIN(unclosed_quotes_everywhere_cost_linear_work, the_memo_changes_no_extent)
+START_TEST(a_window_that_moves_on_row_by_row_is_seldom_copied)
+{
+	enum { NORMAL = 1000, STEP = 5, N_STEPS = 1000 };
+	/* Twice the normal window, to the byte: what doubling alone makes room for. */
+	const size_t sizes[] = {NORMAL + 1, 2 * NORMAL, 4 * NORMAL};
+	CLEANUP(free_p) char *text = calloc(1, SIZE);
+	CLEANUP(fd_closep) int fd = fd_memfd("input", text, SIZE);
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct reader_span span;
+		struct reader reader;
+		unsigned n_moves = 0;
+
+		ck_assert_int_eq(reader_init(&reader, NORMAL), 0);
+		reader_open(&reader, fd, SIZE);
+		for (uint64_t at = 0; at < STEP * N_STEPS; at += STEP) {
+			uint64_t before = reader.offset;
+
+			ck_assert_int_eq(reader_fetch(&reader, at, at + sizes[i], &span), 0);
+			n_moves += reader.offset != before;
+		}
+		ck_assert_uint_le(n_moves, N_STEPS / 20);
+		reader_deinit(&reader);
+	}
+}
+END_TEST
+
+UNIT_MAIN(unclosed_quotes_everywhere_cost_linear_work, the_memo_changes_no_extent,
+	  a_window_that_moves_on_row_by_row_is_seldom_copied)
