@@ -164,6 +164,7 @@ int convert_batch_next(struct convert_run *run)
 		return r;
 	}
 	if (run->converter->index.n_rows == 0) {
+		run->batch_bytes = SMALL_BATCH_BYTES;
 		return convert_row_next(run);
 	}
 

@@ -8,7 +8,7 @@
 
 #include "common/util/fd.h"
 #include "common/util/macro.h"
-#include "daemon/pipe/convert.h"
+#include "daemon/pipe/convert_run.h"
 
 /*
  * One input in memory and all that it takes to convert it. Fill `input` and `spec`, call
@@ -23,6 +23,7 @@ struct pipe_fixture {
 	uint64_t chunk_size;
 	size_t window_bytes;
 	uint64_t reject_budget;
+	const struct csv_scanner *scanner; /* NULL: the best */
 
 	struct buf rows, errors;
 	struct convert_result total; /* sums; end, end_line and flags of the last chunk */
@@ -148,6 +149,9 @@ static inline void pipe_fixture_convert(struct pipe_fixture *fixture)
 	buf_clear(&fixture->errors);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(converter_new(NULL, &converter), 0);
+	if (fixture->scanner != NULL) {
+		converter->scanner = fixture->scanner;
+	}
 	ck_assert_int_eq(convert_pipe_new("job", &fixture->spec, &plan, &pipe), 0);
 	ck_assert_int_eq(reader_init(&reader, fixture->window_bytes > 0
 						      ? fixture->window_bytes

@@ -348,6 +348,36 @@ START_TEST(an_unknown_scanner_is_refused)
 }
 END_TEST
 
+static size_t n_indexed;
+
+static void index_and_count(const struct dialect *dialect, const uint8_t *bytes, size_t len,
+			    struct csv_index *index)
+{
+	n_indexed += len;
+	csv_scanner_portable.index(dialect, bytes, len, index);
+}
+
+START_TEST(rows_without_end_do_not_make_the_scanner_look_far)
+{
+	static const struct csv_scanner counting = {.name = "counting", .index = index_and_count};
+	/* To the scanner, which knows no max_row_bytes, the second line has no end in the file. */
+	static const char lines[] = "1,2\nx\",\"\n";
+	size_t len = (sizeof(lines) - 1) << 12;
+	CLEANUP(free_p) char *text = malloc(len);
+	CLEANUP(pipe_fixture_deinit) struct pipe_fixture f = pipe_fixture(text, len, 2);
+
+	for (size_t i = 0; i < len; i++) {
+		text[i] = lines[i % (sizeof(lines) - 1)];
+	}
+	f.scanner = &counting;
+	f.spec.input.max_row_bytes = 8;
+	n_indexed = 0;
+	pipe_fixture_convert(&f);
+	ck_assert_uint_gt(f.total.error, 1 << 10);
+	ck_assert_uint_le(n_indexed, 100 * len); /* of a few rows each time, not of the file */
+}
+END_TEST
+
 UNIT_MAIN(values_are_unquoted_and_escaped, the_last_line_needs_no_newline,
 	  an_empty_line_is_a_row_only_of_one_column, every_fault_has_its_code_line_offset_and_field,
 	  the_first_fault_of_a_row_is_reported, a_quote_inside_a_field_is_data_unless_strict,
@@ -359,4 +389,4 @@ UNIT_MAIN(values_are_unquoted_and_escaped, the_last_line_needs_no_newline,
 	  the_last_allowed_reject_ends_the_chunk,
 	  the_overhang_counts_what_lies_behind_the_nominal_end, output_is_flushed_in_pieces,
 	  what_progress_returns_ends_the_conversion, a_file_shorter_than_planned_is_an_error,
-	  an_unknown_scanner_is_refused)
+	  an_unknown_scanner_is_refused, rows_without_end_do_not_make_the_scanner_look_far)
