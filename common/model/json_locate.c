@@ -179,7 +179,12 @@ static bool is_plain_key(const struct member *member)
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 
-	return member->key_bytes > 2 && strspn(member->key + 1, plain) == member->key_bytes - 2;
+	size_t n = 1; /* behind the quote; the text need not end with NUL, so no strspn(3) */
+
+	while (n + 1 < member->key_bytes && memchr(plain, member->key[n], sizeof(plain) - 1)) {
+		n++;
+	}
+	return n > 1 && n + 1 == member->key_bytes;
 }
 
 static bool is_utf8_continuation(char byte)
