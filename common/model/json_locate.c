@@ -178,7 +178,6 @@ static bool is_plain_key(const struct member *member)
 {
 	static const char plain[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-
 	size_t n = 1; /* behind the quote; the text need not end with NUL, so no strspn(3) */
 
 	while (n + 1 < member->key_bytes && memchr(plain, member->key[n], sizeof(plain) - 1)) {
