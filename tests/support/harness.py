@@ -128,7 +128,8 @@ class Daemon:
         config = self.tree / "conf" / "zooparalleld.conf"
         config.parent.mkdir(exist_ok=True)
         config.write_text("")
-        command = [*self.wrapper, str(DAEMON), "--config", str(config)]
+        # A test run that is killed takes its daemons along.
+        command = ["setpriv", "--pdeathsig", "TERM", *self.wrapper, str(DAEMON), "--config", str(config)]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         return command
