@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
+/*
+ * Long options only: a unit file and a script are read more often than they are typed. What is
+ * wrong is said before anything of the daemon has started.
+ */
 #include "daemon/core/arguments.h"
 
 #include <getopt.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
+/*
+ * statvfs(2) can hang with a file system that does, so it is asked at most twice a minute and not
+ * once per scrape; the counts are the spool's own, kept up by its events.
+ */
 #include "daemon/spool/space.h"
 
 #include <sys/statvfs.h>

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
+/*
+ * The supervisor never parses an input, so that a file that breaks a parser breaks a process that
+ * is expendable. What is wrong with the inputs is the plan's to say; this process fails only where
+ * there is no plan to write it into.
+ */
 #include "daemon/worker/prepare_main.h"
 
 #include <errno.h>

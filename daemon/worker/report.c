@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
+/*
+ * The first thing that goes wrong is what the supervisor is told; a worker stops at it, so nothing
+ * later can take its place.
+ */
 #include "daemon/worker/report.h"
 
 #include <stdarg.h>
