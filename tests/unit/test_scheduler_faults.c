@@ -87,6 +87,12 @@ static bool has_turned(struct world *w)
 	return w->n_turns == 0 || w->n_turns-- == 0;
 }
 
+/* What an ended job left in the runtime directory is removed after the start, not by it. */
+static bool is_swept(struct world *w)
+{
+	return all_ended(w) && count_entries(w->dirs[DIR_RUN_JOBS], ".") == 0;
+}
+
 /* As many turns of the loop into the commit as the loop test's number says. */
 START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 {
@@ -99,7 +105,7 @@ START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 	/* The daemon's death: nobody is told, only its processes end. */
 	end_daemon();
 	start_daemon();
-	run_until(all_ended, NULL);
+	run_until(is_swept, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 	assert_file_is("out.jsonl", expected_rows(5000, 10));
 	ck_assert_int_eq(world.seen.error_count, 500);
