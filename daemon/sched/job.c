@@ -44,10 +44,10 @@ static int take_name(struct job *job, const char *file_name, char **ret_error)
 	return r == -EINVAL ? refuse_name(file_name, ret_error) : r;
 }
 
-static int fill(struct job *job, const struct job_meta *meta, char *const *root_paths,
-		size_t n_roots, char **ret_error)
+static int fill(struct job *job, const struct job_source *source, char **ret_error)
 {
 	CLEANUP(buf_deinit) struct buf receipt = BUF_INIT;
+	const struct job_meta *meta = source->meta;
 
 	snprintf(job->id, sizeof(job->id), "%s", meta->id);
 	job->state = JOB_STATE_PENDING;
@@ -62,12 +62,12 @@ static int fill(struct job *job, const struct job_meta *meta, char *const *root_
 	if (r < 0) {
 		return r;
 	}
-	r = target_list_resolve(&job->targets, job->spec, root_paths, n_roots, &job->refusal);
+	r = target_list_resolve(&job->targets, job->spec, source->root_paths, source->n_roots,
+				&job->refusal);
 	return r == -ENOMEM ? r : 0;
 }
 
-int job_new(const struct job_meta *meta, const char *text, size_t len, char *const *root_paths,
-	    size_t n_roots, struct job **ret_job, char **ret_error)
+int job_new(const struct job_source *source, struct job **ret_job, char **ret_error)
 {
 	CLEANUP(job_freep) struct job *job = calloc(1, sizeof(*job));
 	struct spec_error error;
@@ -75,11 +75,11 @@ int job_new(const struct job_meta *meta, const char *text, size_t len, char *con
 	if (job == NULL) {
 		return -ENOMEM;
 	}
-	int r = job_spec_parse(text, len, &job->spec, &error);
+	int r = job_spec_parse(source->text, source->len, &job->spec, &error);
 	if (r < 0) {
-		return r == -EINVAL ? refuse_error(&error, meta->file_name, ret_error) : r;
+		return r == -EINVAL ? refuse_error(&error, source->meta->file_name, ret_error) : r;
 	}
-	r = fill(job, meta, root_paths, n_roots, ret_error);
+	r = fill(job, source, ret_error);
 	if (r < 0) {
 		return r;
 	}

@@ -41,13 +41,21 @@ struct job {
 	bool is_forgotten;	   /* no longer shown; removed as soon as that loses nothing */
 };
 
+/* What a job is made of; all borrowed. */
+struct job_source {
+	const struct job_meta *meta;
+	const char *text; /* the spec */
+	size_t len;
+	char *const *root_paths; /* the data roots */
+	size_t n_roots;
+};
+
 /*
  * Makes a pending job of a spec's text. meta gives ID, file name and time. Returns 0; -EINVAL with
  * *ret_error (one line, malloc'ed) if the spec is invalid; -ENOMEM. A spec whose paths are denied
  * is a job with a refusal.
  */
-int job_new(const struct job_meta *meta, const char *text, size_t len, char *const *root_paths,
-	    size_t n_roots, struct job **ret_job, char **ret_error) MUST_CHECK;
+int job_new(const struct job_source *source, struct job **ret_job, char **ret_error) MUST_CHECK;
 
 /* A job that has ended, from its result, which the job takes over. */
 int job_new_ended(struct job_result *result, struct job **ret_job) MUST_CHECK;

@@ -82,10 +82,14 @@ static int go_on_committing(struct scheduler *scheduler, struct job *job, struct
 static int load_unfinished(struct scheduler *scheduler, struct stored_job *stored)
 {
 	const struct scheduler_options *options = &scheduler->env.options;
+	const struct job_source source = {.meta = stored->meta,
+					  .text = stored->spec,
+					  .len = stored->spec_len,
+					  .root_paths = options->root_paths,
+					  .n_roots = options->n_roots};
 	CLEANUP(job_freep) struct job *job = NULL;
 	CLEANUP(free_p) char *error = NULL;
-	int r = job_new(stored->meta, stored->spec, stored->spec_len, options->root_paths,
-			options->n_roots, &job, &error);
+	int r = job_new(&source, &job, &error);
 
 	if (r == -EINVAL) {
 		log_job(LOG_LEVEL_ERROR, stored->id, -1,

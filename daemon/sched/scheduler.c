@@ -98,9 +98,13 @@ static int add_job(struct scheduler *scheduler, const struct job_meta *meta,
 		   const struct scheduler_job *submitted, char **ret_error)
 {
 	const struct scheduler_options *options = &scheduler->env.options;
+	const struct job_source source = {.meta = meta,
+					  .text = submitted->text,
+					  .len = submitted->len,
+					  .root_paths = options->root_paths,
+					  .n_roots = options->n_roots};
 	CLEANUP(job_freep) struct job *job = NULL;
-	int r = job_new(meta, submitted->text, submitted->len, options->root_paths,
-			options->n_roots, &job, ret_error);
+	int r = job_new(&source, &job, ret_error);
 
 	if (r == 0) {
 		r = scheduler_enqueue(scheduler, job);
