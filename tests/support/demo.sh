@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The demo of ./bootstrap: two jobs on a private tree, watched live; leaves nothing behind.
-# ZP_DEMO_ROWS: rows of the larger input (4,000,000).
+# ZP_DEMO_ROWS: rows of the larger input (8,000,000).
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 
@@ -29,7 +29,7 @@ shown() { # the command, then what it says
 
 start_daemon() {
 	build/zooparalleld --set "data_roots=$tree/data" --set "spool_dir=$tree/spool" \
-		--set "state_dir=$tree/state" --set "run_dir=$tree/run" --set listen=127.0.0.1:0 \
+		--set "state_dir=$tree/state" --set "run_dir=$tree/run" --set listen=127.0.0.1:0 --set max_workers=4 \
 		>"$tree/log" 2>&1 &
 	daemon_pid=$!
 	local n
@@ -111,7 +111,7 @@ main() {
 	heading "inputs: orders made up here, and Debian's UnicodeData.txt"
 	local made
 	mkdir "$tree"/{data,spool,state,run}
-	made=$(/usr/bin/python3 tests/support/make_csv.py "$tree/data/orders.csv" "${ZP_DEMO_ROWS:-4000000}")
+	made=$(/usr/bin/python3 tests/support/make_csv.py "$tree/data/orders.csv" "${ZP_DEMO_ROWS:-8000000}")
 	cp /usr/share/unicode/UnicodeData.txt "$tree/data/"
 	echo "orders.csv: ${made% *} rows, ${made#* } of them bad, $(($(stat -c %s "$tree/data/orders.csv") >> 20)) MiB"
 
