@@ -8,6 +8,9 @@
  * the processor and succeeds, and the copy is thrown away. No jump out of a handler, no memory in
  * doubt. A fault anywhere else is given to whoever handled SIGBUS before.
  *
+ * A worker's stores are guarded in the same way: whoever cuts its file takes its numbers off the
+ * screen, and not a row of its work.
+ *
  * The page is copied first and judged then: what is judged can't change under the judgement.
  */
 #include "common/model/stats_file.h"
@@ -96,10 +99,68 @@ int stats_file_create(int dirfd, const char *name, const struct stats_identity *
 	return TAKE_FD(fd);
 }
 
+/* The page that is being copied right now. A process reads one at a time: it has one thread. */
+static const struct stats_page *volatile guarded_page;
+static volatile sig_atomic_t guard_was_hit;
+/* The page that this process writes, if it is a worker: it has one. */
+static const struct stats_page *volatile own_page;
+static struct sigaction previous_action;
+
+/* Puts zeros in the place of `page` if the fault lies in it. */
+static bool replace_if_hit(const struct stats_page *page, uintptr_t address, int protection)
+{
+	uintptr_t start = (uintptr_t)page;
+
+	return page != NULL && address >= start && address < start + sizeof(*page) &&
+	       mmap((void *)start, sizeof(*page), protection,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static void stats_file_on_sigbus(int signal_number, siginfo_t *info, void *context)
+{
+	uintptr_t address = (uintptr_t)info->si_addr;
+	int saved_errno = errno;
+
+	(void)context;
+	/* A positive si_code is the kernel's: a real fault, with an address. */
+	if (info->si_code > 0 && replace_if_hit(guarded_page, address, PROT_READ)) {
+		guard_was_hit = 1;
+		errno = saved_errno;
+		return;
+	}
+	if (info->si_code > 0 && replace_if_hit(own_page, address, PROT_READ | PROT_WRITE)) {
+		errno = saved_errno;
+		return;
+	}
+	/* Not ours: the load repeats, or the signal is sent again, into the old disposition. */
+	(void)sigaction(SIGBUS, &previous_action, NULL);
+	if (info->si_code <= 0) {
+		(void)raise(signal_number);
+	}
+	errno = saved_errno;
+}
+
+static int stats_file_install_guard(void)
+{
+	static bool is_installed;
+	struct sigaction action = {.sa_sigaction = stats_file_on_sigbus, .sa_flags = SA_SIGINFO};
+
+	if (is_installed) {
+		return 0;
+	}
+	sigemptyset(&action.sa_mask);
+	if (sigaction(SIGBUS, &action, &previous_action) < 0) {
+		return -errno;
+	}
+	is_installed = true;
+	return 0;
+}
+
 int stats_file_map(int fd, struct stats_page **ret_page)
 {
 	struct stat st;
 	void *page;
+	int r;
 
 	if (fstat(fd, &st) < 0) {
 		return -errno;
@@ -107,10 +168,15 @@ int stats_file_map(int fd, struct stats_page **ret_page)
 	if (!S_ISREG(st.st_mode) || st.st_size != STATS_FILE_SIZE) {
 		return -EINVAL;
 	}
+	r = stats_file_install_guard();
+	if (r < 0) {
+		return r;
+	}
 	page = mmap(NULL, STATS_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED) {
 		return -errno;
 	}
+	own_page = page;
 	*ret_page = page;
 	return 0;
 }
@@ -118,6 +184,7 @@ int stats_file_map(int fd, struct stats_page **ret_page)
 void stats_file_unmap(struct stats_page *page)
 {
 	if (page != NULL) {
+		own_page = NULL;
 		(void)munmap(page, STATS_FILE_SIZE);
 	}
 }
@@ -202,51 +269,6 @@ enum stats_fault stats_file_decode(const struct stats_page *page, struct stats_s
 	};
 	*ret = snapshot;
 	return STATS_FAULT_NONE;
-}
-
-/* The page that is being copied right now. A process reads one at a time: it has one thread. */
-static const struct stats_page *volatile guarded_page;
-static volatile sig_atomic_t guard_was_hit;
-static struct sigaction previous_action;
-
-static void stats_file_on_sigbus(int signal_number, siginfo_t *info, void *context)
-{
-	const struct stats_page *page = guarded_page;
-	uintptr_t address = (uintptr_t)info->si_addr, start = (uintptr_t)page;
-	int saved_errno = errno;
-
-	(void)context;
-	/* A positive si_code is the kernel's: a real fault, with an address. */
-	if (page != NULL && info->si_code > 0 && address >= start &&
-	    address < start + sizeof(*page) &&
-	    mmap((void *)start, sizeof(*page), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-		 -1, 0) != MAP_FAILED) {
-		guard_was_hit = 1;
-		errno = saved_errno;
-		return;
-	}
-	/* Not ours: the load repeats, or the signal is sent again, into the old disposition. */
-	(void)sigaction(SIGBUS, &previous_action, NULL);
-	if (info->si_code <= 0) {
-		(void)raise(signal_number);
-	}
-	errno = saved_errno;
-}
-
-static int stats_file_install_guard(void)
-{
-	static bool is_installed;
-	struct sigaction action = {.sa_sigaction = stats_file_on_sigbus, .sa_flags = SA_SIGINFO};
-
-	if (is_installed) {
-		return 0;
-	}
-	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGBUS, &action, &previous_action) < 0) {
-		return -errno;
-	}
-	is_installed = true;
-	return 0;
 }
 
 /*

@@ -92,7 +92,10 @@ struct stats_identity {
 int stats_file_create(int dirfd, const char *name,
 		      const struct stats_identity *identity) MUST_CHECK;
 
-/* Maps what stats_file_create() gave, for writing. -EINVAL: not a file of 256 bytes. */
+/*
+ * Maps what stats_file_create() gave, for writing. -EINVAL: not a file of 256 bytes. A process has
+ * one such page. If the file is cut, stores go to a page of our own that nobody sees.
+ */
 int stats_file_map(int fd, struct stats_page **ret_page) MUST_CHECK;
 
 /* NULL is fine. */

@@ -479,6 +479,16 @@ static void torment_file(void)
 	}
 }
 
+START_TEST(a_worker_outlives_the_cutting_of_its_file)
+{
+	publish(1, 0, 0);
+	ck_assert_int_eq(ftruncate(page_fd, 0), 0);
+	publish(2, 0, 0);
+	publish(3, 4, 5);
+	ck_assert_int_eq(atomic_load(&page->total_processed), 12);
+}
+END_TEST
+
 START_TEST(a_scribbling_truncating_worker_never_kills_its_reader)
 {
 	int64_t end = clock_monotonic_ns() + 2 * CLOCK_NS_PER_SEC;
@@ -536,8 +546,8 @@ START_TEST(a_reader_never_sees_a_total_above_its_parts)
 }
 END_TEST
 
-UNIT_MAIN_WITH(setup, teardown, a_new_file_is_as_the_manual_says,
-	       what_is_published_stands_where_the_manual_says,
+UNIT_MAIN_WITH(setup, teardown, a_worker_outlives_the_cutting_of_its_file,
+	       a_new_file_is_as_the_manual_says, what_is_published_stands_where_the_manual_says,
 	       a_reader_sees_what_was_published_last,
 	       the_total_is_the_sum_whatever_a_dead_writer_left,
 	       a_restart_of_the_slot_replaces_the_file, a_failed_creation_leaves_nothing,
