@@ -252,6 +252,7 @@ void chunk_table_fold(struct chunk_table *table, uint32_t lane, uint64_t folded)
 
 		atomic_store(&record->scan, 0);
 		atomic_store(&record->n_deaths, 0);
+		atomic_store(&record->is_waiting, 0);
 		atomic_store(&record->claim, claim_make(CHUNK_FREE, 0, lap_of(table, old) + 1));
 	}
 	atomic_store_explicit(&table->lanes[lane].folded, folded + 1, memory_order_release);
@@ -276,7 +277,7 @@ static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, u
 	    (state != CHUNK_CLAIMED && state != CHUNK_ACCEPTED)) {
 		return false;
 	}
-	if (state == CHUNK_CLAIMED) {
+	if (state == CHUNK_CLAIMED && !atomic_load(&record->is_waiting)) {
 		uint32_t deaths = atomic_fetch_add(&record->n_deaths, 1) + 1;
 
 		*max_deaths = MAX(*max_deaths, deaths);
@@ -508,6 +509,11 @@ void chunk_table_sleep(struct chunk_record *record, enum chunk_event event, int6
 		futex_wait(low_half(word), (uint32_t)seen, timeout_ns);
 	}
 	atomic_fetch_sub(&record->n_waiters, 1);
+}
+
+void chunk_table_set_waiting(struct chunk_record *record, bool is_waiting)
+{
+	atomic_store_explicit(&record->is_waiting, is_waiting, memory_order_relaxed);
 }
 
 bool chunk_table_is_stopped(const struct chunk_table *table)

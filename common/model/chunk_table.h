@@ -83,6 +83,8 @@ struct chunk_record {
 	_Atomic uint64_t scan;
 	_Atomic uint32_t n_waiters; /* someone sleeps on `claim`'s low half; a dead one stays in */
 	_Atomic uint32_t n_deaths;  /* supervisor: workers that died converting this chunk */
+	_Atomic uint32_t
+		is_waiting; /* its holder waits for another: a death now is not its fault */
 	struct chunk_accept accept;
 } __attribute__((aligned(64)));
 
@@ -217,6 +219,9 @@ bool chunk_table_is_stopped(const struct chunk_table *table);
 /* Writes the numbers, then the state with release, then wakes the successor if it sleeps. */
 void chunk_table_accept(struct chunk_record *record, const struct chunk_accept *accept);
 void chunk_table_written(struct chunk_record *record);
+
+/* Says whether the holder of the record waits for another chunk; false while it converts. */
+void chunk_table_set_waiting(struct chunk_record *record, bool is_waiting);
 
 /* Leaves a report for the supervisor. The message is cut to fit. */
 void chunk_table_fail(struct chunk_table *table, uint32_t slot, uint32_t reason,

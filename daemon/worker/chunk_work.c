@@ -63,8 +63,16 @@ struct work {
 	uint64_t n_newlines;
 };
 
+static struct chunk_record *record_of(const struct work *work)
+{
+	const struct chain *chain = &work->lane->chain;
+
+	return chunk_table_record(chain->table, chain->lane, work->chunk);
+}
+
 static void set_phase(struct work *work, enum stats_phase phase)
 {
+	chunk_table_set_waiting(record_of(work), phase == STATS_PHASE_WAITING);
 	stats_page_set_phase(work->worker->page, phase, (int64_t)work->chunk);
 }
 
@@ -317,8 +325,6 @@ static int try_guess(struct work *work, struct attempt *attempt, const struct ch
 
 static int publish_scan(struct work *work)
 {
-	const struct chain *chain = &work->lane->chain;
-
 	set_phase(work, STATS_PHASE_READING);
 	if (lane_open_input(work->lane, work->worker, work->place.file) < 0) {
 		return -1;
@@ -329,8 +335,7 @@ static int publish_scan(struct work *work)
 		return fail_reading(work, r);
 	}
 	work->worker->progress.bytes_read += (int64_t)(work->place.end - work->place.begin);
-	chunk_table_publish_scan(chunk_table_record(chain->table, chain->lane, work->chunk),
-				 work->quote_parity, work->n_newlines);
+	chunk_table_publish_scan(record_of(work), work->quote_parity, work->n_newlines);
 	return 0;
 }
 
@@ -404,8 +409,7 @@ static struct chunk_accept accept_of(struct work *work, const struct attempt *at
  */
 static void accept_empty(struct work *work)
 {
-	const struct chain *chain = &work->lane->chain;
-	struct chunk_record *record = chunk_table_record(chain->table, chain->lane, work->chunk);
+	struct chunk_record *record = record_of(work);
 	struct chunk_accept accept = accept_of(work, NULL);
 
 	if (work->truth.start >= work->place.end && !work->place.is_first_of_file) {
@@ -423,8 +427,7 @@ static void accept_empty(struct work *work)
 
 static int accept_and_write(struct work *work, struct attempt *attempt)
 {
-	const struct chain *chain = &work->lane->chain;
-	struct chunk_record *record = chunk_table_record(chain->table, chain->lane, work->chunk);
+	struct chunk_record *record = record_of(work);
 
 	keep_error_lines(work, attempt->sink);
 	struct chunk_accept accept = accept_of(work, attempt);

@@ -258,6 +258,23 @@ START_TEST(a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too)
 }
 END_TEST
 
+START_TEST(a_death_while_waiting_is_not_charged_to_the_chunk)
+{
+	const uint64_t folded[1] = {0};
+	uint32_t max_deaths;
+	uint64_t k;
+
+	make_table(1, 1, (uint64_t[]){2});
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
+	chunk_table_set_waiting(chunk_table_record(&table, 0, 1), true);
+	ck_assert_uint_eq(chunk_table_free_slot(&table, 0, folded, &max_deaths), 2);
+	ck_assert_uint_eq(atomic_load(&chunk_table_record(&table, 0, 0)->n_deaths), 1);
+	ck_assert_uint_eq(atomic_load(&chunk_table_record(&table, 0, 1)->n_deaths), 0);
+	drop_table();
+}
+END_TEST
+
 START_TEST(a_lane_ends_where_the_supervisor_says)
 {
 	uint64_t k;
@@ -401,5 +418,5 @@ UNIT_MAIN(a_table_maps_as_it_was_created, a_foreign_or_cut_table_is_refused,
 	  a_recycled_record_says_that_it_is, a_dead_slot_loses_what_it_had_not_written,
 	  a_chunk_freed_by_a_worker_that_died_at_it_is_found_again,
 	  a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too,
-	  a_lane_ends_where_the_supervisor_says, scans_and_reports_arrive_as_they_were_given,
-	  killed_workers_lose_and_double_nothing)
+	  a_death_while_waiting_is_not_charged_to_the_chunk, a_lane_ends_where_the_supervisor_says,
+	  scans_and_reports_arrive_as_they_were_given, killed_workers_lose_and_double_nothing)
