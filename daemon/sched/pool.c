@@ -288,6 +288,9 @@ static void slot_reaped(struct slot *slot, const siginfo_t *info)
 	if (max_deaths >= MAX_DEATHS_PER_CHUNK && fail_deadly_chunk(pool, what)) {
 		return;
 	}
+	if (n_freed > 0 && max_deaths == 0) {
+		restart_note_innocent(&slot->restart);
+	}
 	slot_died(slot, what);
 }
 

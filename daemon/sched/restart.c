@@ -17,6 +17,11 @@ void restart_note_progress(struct restart *restart)
 	restart->n_stuck_deaths = 0;
 }
 
+void restart_note_innocent(struct restart *restart)
+{
+	restart->n_stuck_deaths = 0;
+}
+
 static int64_t backoff_ns(unsigned n_early_deaths, uint64_t jitter)
 {
 	if (n_early_deaths <= 1) {

@@ -21,6 +21,9 @@ struct restart {
 /* A chunk that this slot has converted was taken over. */
 void restart_note_progress(struct restart *restart);
 
+/* It dies while it waits for another's chunk: whatever that is, it is not what stops the job. */
+void restart_note_innocent(struct restart *restart);
+
 /*
  * A worker of the slot has died. n_done: chunks taken over so far in the whole job. Returns the
  * delay, or -1: give up. jitter: any number.

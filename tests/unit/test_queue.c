@@ -180,6 +180,19 @@ START_TEST(progress_forgives)
 }
 END_TEST
 
+START_TEST(deaths_while_waiting_slow_a_slot_down_and_fail_nothing)
+{
+	struct restart restart = {0};
+
+	for (unsigned i = 0; i < 20; i++) {
+		restart_note_innocent(&restart);
+		ck_assert_int_ge(restart_delay_ns(&restart, 0, 0), 0);
+	}
+	ck_assert_int_gt(restart_delay_ns(&restart, 0, 0), 20 * CLOCK_NS_PER_SEC);
+	ck_assert_int_eq(restart_delay_ns(&restart, 0, 0), -1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("queue");
@@ -196,6 +209,7 @@ int main(void)
 	tcase_add_test(tcase, the_first_restart_is_at_once_then_it_backs_off);
 	tcase_add_test(tcase, three_deaths_without_any_progress_are_the_end);
 	tcase_add_test(tcase, progress_forgives);
+	tcase_add_test(tcase, deaths_while_waiting_slow_a_slot_down_and_fail_nothing);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
