@@ -2,8 +2,9 @@
 
 /*
  * The header row is found and split by the same walker as any row, so it may have quotes, quoted
- * newlines and doubled quotes. Where there is no header, the first row is only counted: if it has a
- * fault, it will be rejected like any other.
+ * newlines and doubled quotes. Where there is no header, the first row is only counted: a fault in
+ * it is judged later, with all rows, but one without an end has no number of fields and fails the
+ * job here.
  */
 #include "daemon/pipe/header.h"
 
