@@ -136,13 +136,6 @@ static inline unsigned count_fds(void)
 }
 
 /* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
-/* n rows `i,name-i,"text, quoted"`; every `bad`th (0: none) has a field too many. */
 static inline void put_csv(const char *name, unsigned n_rows, unsigned bad)
 {
 	struct buf text = BUF_INIT;
