@@ -2,17 +2,32 @@
 /*
  * The end is told through a deferred call, whether or not anything was sent: the caller then has
  * one way to go on instead of two.
+ *
+ * Each request is kept, with descriptors of its own, until it is answered: one whose storage
+ * process died is sent again. All but an fsync may be, for done twice they leave the same; what
+ * became of a file's fsync no second one could tell. The number of tries ends what kills every
+ * process that tries it.
  */
 #include "daemon/sched/batch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/util/fd.h"
 #include "common/util/log.h"
 
-#define FILE_MODE 0640
+#define FILE_MODE   0640
+#define MAX_N_TRIES 5
+
+struct item {
+	struct batch *batch;
+	struct storage_request request;
+	int fds[STORAGE_MAX_FDS];
+	unsigned n_tries;
+	struct item *next;
+};
 
 struct batch {
 	struct loop *loop;
@@ -20,7 +35,7 @@ struct batch {
 	const char *job_id;
 	batch_done_fn fn;
 	void *userdata;
-	unsigned n_open;
+	struct item *items; /* all that are not answered */
 	int status;
 	bool is_sealed;
 	struct loop_source *defer;
@@ -36,7 +51,7 @@ static void on_done(void *userdata)
 
 static void check_done(struct batch *batch)
 {
-	if (!batch->is_sealed || batch->n_open > 0 || batch->defer != NULL) {
+	if (!batch->is_sealed || batch->items != NULL || batch->defer != NULL) {
 		return;
 	}
 	int r = loop_add_defer(batch->loop, on_done, batch, &batch->defer);
@@ -54,30 +69,105 @@ static void note_failure(struct batch *batch, int status)
 	}
 }
 
+static struct item *item_free(struct item *item)
+{
+	for (size_t i = 0; item != NULL && i < STORAGE_MAX_FDS; i++) {
+		fd_close(item->fds[i]);
+	}
+	free(item);
+	return NULL;
+}
+
+static int item_new(struct batch *batch, const struct storage_request *request, const int *fds,
+		    struct item **ret_item)
+{
+	struct item *item = malloc(sizeof(*item));
+
+	if (item == NULL) {
+		return -ENOMEM;
+	}
+	*item = (struct item){.batch = batch, .request = *request};
+	for (size_t i = 0; i < STORAGE_MAX_FDS; i++) {
+		item->fds[i] = -1;
+	}
+	for (size_t i = 0; i < request->n_fds; i++) {
+		item->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (item->fds[i] < 0) {
+			int r = -errno;
+
+			item_free(item);
+			return r;
+		}
+	}
+	*ret_item = item;
+	return 0;
+}
+
+static void drop_item(struct item *item)
+{
+	struct item **at = &item->batch->items;
+
+	while (*at != item) {
+		at = &(*at)->next;
+	}
+	*at = item->next;
+	item_free(item);
+}
+
+static int send_item(struct item *item);
+
+/* What a reply says of the request, however often it was tried. */
+static int status_of(const struct item *item, const struct storage_reply *reply)
+{
+	bool was_renamed = item->n_tries > 1 && item->request.op == STORAGE_RENAME &&
+			   reply->status == -ENOENT;
+
+	return was_renamed ? 0 : reply->status;
+}
+
 static void on_reply(void *userdata, const struct storage_reply *reply)
 {
-	struct batch *batch = userdata;
+	struct item *item = userdata;
+	struct batch *batch = item->batch;
+	bool is_again = reply->is_lost && item->request.op != STORAGE_FINISH_FILE &&
+			item->n_tries < MAX_N_TRIES;
+	int status = is_again ? send_item(item) : status_of(item, reply);
 
-	batch->n_open--;
-	if (reply->status < 0) {
-		log_job(LOG_LEVEL_WARNING, batch->job_id, -1, "storage: %s",
-			strerror(-reply->status));
-		note_failure(batch, reply->status);
+	if (is_again && status == 0) {
+		return;
 	}
+	if (status < 0) {
+		log_job(LOG_LEVEL_WARNING, batch->job_id, -1, "storage: %s: %s", item->request.name,
+			strerror(-status));
+		note_failure(batch, status);
+	}
+	drop_item(item);
 	check_done(batch);
+}
+
+static int send_item(struct item *item)
+{
+	item->n_tries++;
+	return storage_submit(item->batch->storage, &item->request, item->fds, on_reply, item);
 }
 
 static void submit(struct batch *batch, const struct storage_request *request, const int *fds)
 {
-	int r = storage_submit(batch->storage, request, fds, on_reply, batch);
+	struct item *item = NULL;
+	int r = item_new(batch, request, fds, &item);
 
+	if (r == 0) {
+		r = send_item(item);
+	}
 	if (r < 0) {
 		log_job(LOG_LEVEL_WARNING, batch->job_id, -1, "storage: %s: %s", request->name,
 			strerror(-r));
 		note_failure(batch, r);
+		item_free(item);
 		return;
 	}
-	batch->n_open++;
+	item->next = batch->items;
+	batch->items = item;
 }
 
 /* init_error: what storage_request_init() said. */
@@ -165,6 +255,9 @@ struct batch *batch_free(struct batch *batch)
 {
 	if (batch != NULL) {
 		loop_source_free(batch->defer);
+		while (batch->items != NULL) {
+			drop_item(batch->items);
+		}
 		free(batch);
 	}
 	return NULL;

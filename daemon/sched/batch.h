@@ -9,7 +9,8 @@
 
 /*
  * Several storage requests whose end is awaited as one. Each request that fails is logged with its
- * name; the rest goes on, for all of them are needed.
+ * name; the rest goes on, for all of them are needed. What a storage process that died left
+ * unanswered is asked for again (but for batch_finish_file), a few times.
  */
 struct batch;
 
