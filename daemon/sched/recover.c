@@ -2,7 +2,8 @@
 /*
  * A job that was COMMITTING when the daemon died is not run again: its rows are all there. The
  * record in commit.json names each temporary file with its inode; what still stands under that
- * name is published now, in the same order, and what is gone was published before.
+ * name is published now, in the same order, and what is gone was published before. As in
+ * commit_recover.c, the device is not compared: its number may change at a reboot.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +74,7 @@ static int open_file(struct run *run, const struct commit_file *file, struct out
 	if (fstat(opened->fd, &st) < 0) {
 		return -errno;
 	}
-	return st.st_dev == file->dev && st.st_ino == file->inode ? 1 : -ESTALE;
+	return st.st_ino == file->inode && (uint64_t)st.st_size == file->size_bytes ? 1 : -ESTALE;
 }
 
 static int add_output(struct run *run, const struct commit_file *file, struct output_file *opened)

@@ -2,6 +2,8 @@
 /* Workers that die, leave, lie or stay, daemons that end at any time, inputs that change. */
 #include "tests/unit/scheduler_world.h"
 
+#include "daemon/sched/job_store.h"
+
 static void kill_one(struct world *w)
 {
 	look(w->id);
@@ -114,6 +116,55 @@ START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 	ck_assert_uint_eq(totals->n_names, 1);
 	ck_assert_int_eq(totals->names[0].rows_success, 4500);
 	ck_assert_int_eq(totals->names[0].jobs_completed, 1);
+}
+END_TEST
+
+/* A job as a daemon left it that died between commit.json and the first rename. */
+static void leave_committing(uint64_t more_dev)
+{
+	char name[64], path[128], receipt[64];
+	static char target[] = "out.jsonl", message[] = "", job_name[] = "job";
+	struct stat st;
+
+	world.options.max_jobs = 0;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	submit(SPEC("\"out.jsonl\"}"));
+	stop_daemon();
+	snprintf(name, sizeof(name), ".zp-%s-0.part", world.id);
+	snprintf(receipt, sizeof(receipt), "%s.job.json", world.id);
+	put_text(world.data_fd, name, "rows\n");
+	ck_assert_int_eq(fstatat(world.data_fd, name, &st, 0), 0);
+	struct job_result_pipe pipe = {.success_count = 1};
+	struct job_result result = {.id = world.id,
+				    .name = job_name,
+				    .receipt = receipt,
+				    .message = message,
+				    .state = JOB_STATE_COMPLETED,
+				    .finish_sequence = 1,
+				    .total_processed = 1,
+				    .n_pipes = 1,
+				    .pipes = &pipe};
+	struct commit_file file = {.temporary = name,
+				   .target = target,
+				   .dev = st.st_dev + more_dev,
+				   .inode = st.st_ino,
+				   .size_bytes = 5};
+	struct commit_record record = {.result = &result, .n_files = 1, .files = &file};
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	commit_record_render(&record, &text);
+	snprintf(path, sizeof(path), "%s/commit.json", world.id);
+	put(world.dirs[DIR_JOBS], path, text.data, text.len);
+	world.options.max_jobs = 4;
+}
+
+/* The number of a device may be another after a reboot. */
+START_TEST(a_commit_is_gone_on_with_when_the_disk_has_another_number)
+{
+	leave_committing((uint64_t)_i);
+	start_daemon();
+	run_until(is_swept, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", strdup("rows\n"));
 }
 END_TEST
 
@@ -230,6 +281,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_stopped_job_runs_again_at_the_next_start);
 	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
+	tcase_add_loop_test(tcase, a_commit_is_gone_on_with_when_the_disk_has_another_number, 0, 2);
 	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
 	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
 			    ARRAY_SIZE(parts));
