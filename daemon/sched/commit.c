@@ -8,20 +8,29 @@
  *	FINISH		*.part whole and durable		the same
  *	HEAD		and errors.jsonl in the state		the same
  *	DROP		unpublished *.part gone			the same
+ *	LOOK		the same				the same
  *	RECORD		commit.json: COMMITTING			goes on from RENAME (commit_recover)
- *	RENAME 1..k	k targets are the new files		renames the rest; a target counts as
- *								done if it is the inode in the
- *record RENAME all	all published				writes the result of the record
+ *	RENAME 1..k	k targets are the new files		renames the rest; done is what has
+ *								the record's inode
+ *	RENAME all	all published				writes the result of the record
  *	RESULT		result.json				moves the receipt
  *	RECEIPT		receipt in done/ or failed/		nothing
  *
  * A rename is atomic and its directory is synced before the next, so no state lies between the
  * lines: that is why RECORD must be durable before the first RENAME, and RESULT come after the
- * last.
+ * last. A moved receipt says that the job has ended, so it does not move before a result is there.
  *
- * A step that fails before all is published leads to the undo steps, the record first: as long as
- * it stands, a start would try to finish. A step whose storage process died is done once more if it
- * can be told whether it was done (all but FINISH: what became of that fsync no one knows).
+ * A step that fails before anything is in place leads to the undo steps, the record first: as long
+ * as it stands, a start would try to finish. But a target that has our inode is published, whatever
+ * the request answered: readers see it. From then on the step is only repeated, a few times, for
+ * the sake of its directory's sync (unlike a file's, that may be asked for twice: it is a journal
+ * that is written, not pages that were dropped). If the sync still fails, RESULT is left out: that
+ * line would outlast a power failure that the rename does not, and say "completed" above the old
+ * file. commit.json is right either way: the next start finds our inode under one name or the
+ * other. Another target that cannot be renamed then fails the job, which no waiting would mend.
+ *
+ * A step whose storage process died is repeated if it can be told whether it was done (all but
+ * FINISH: what became of that fsync no one knows).
  */
 #include "daemon/sched/commit.h"
 
@@ -37,6 +46,7 @@
 #include "daemon/sched/failure.h"
 
 #define HEAD_LINES	 1000
+#define MAX_N_REPEATS	 4
 #define STATE_FILE_MODE	 0640
 #define COMMIT_FILE_NAME "commit.json"
 #define RESULT_FILE_NAME "result.json"
@@ -45,6 +55,7 @@ enum step {
 	STEP_FINISH,
 	STEP_HEAD,
 	STEP_DROP,
+	STEP_LOOK,
 	STEP_RECORD,
 	STEP_RENAME,
 	STEP_RESULT,
@@ -61,8 +72,9 @@ struct commit {
 	void *userdata;
 	int64_t started_at_ns;
 	enum step step;
-	size_t index; /* of the output that the step is at */
-	bool is_second_try;
+	size_t index;	    /* of the output that the step is at */
+	unsigned n_repeats; /* of this request */
+	bool is_unsynced, is_unsaved;
 	int status; /* of the step that failed */
 	struct failure failure;
 };
@@ -89,7 +101,7 @@ static size_t n_published(const struct commit *commit)
 
 static int request_finish(struct commit *commit, const struct commit_output *output)
 {
-	if (!output->is_published && !output->head_name) {
+	if ((!output->is_published && !output->head_name) || output->is_in_place) {
 		return SKIPPED;
 	}
 	struct storage_request request = {
@@ -130,6 +142,20 @@ static int request_drop(struct commit *commit, const struct commit_output *outpu
 	return output->is_published
 		       ? SKIPPED
 		       : request_unlink(commit, output->dir_fd, output->temporary_name);
+}
+
+/*
+ * The rename itself will see to it that nothing is replaced. But of several targets it would see
+ * the last only when the others are published; so look at all before.
+ */
+static int request_look(struct commit *commit, const struct commit_output *output)
+{
+	struct stat st;
+	if (!output->is_published || !output->is_noreplace || output->is_in_place ||
+	    fstatat(output->dir_fd, output->target_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		return SKIPPED;
+	}
+	return -EEXIST;
 }
 
 static int request_write(struct commit *commit, const char *name, struct buf *text)
@@ -180,7 +206,7 @@ static int fill_record(const struct commit *commit, struct commit_record *record
 
 static int request_record(struct commit *commit, const struct commit_output *output)
 {
-	if (n_published(commit) == 0) {
+	if (n_published(commit) == 0 || commit->options->is_recorded) {
 		return SKIPPED;
 	}
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
@@ -225,6 +251,9 @@ static int request_result(struct commit *commit, const struct commit_output *out
 {
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
 	struct job_result result = *commit->options->result;
+	if (commit->is_unsynced) {
+		return SKIPPED;
+	}
 	result.commit_seconds = (double)(clock_monotonic_ns() - commit->started_at_ns) /
 				(double)CLOCK_NS_PER_SEC;
 	job_result_render(&result, &text);
@@ -235,7 +264,7 @@ static int request_receipt(struct commit *commit, const struct commit_output *ou
 {
 	const struct commit_options *options = commit->options;
 	struct storage_request request;
-	if (!options->receipt) {
+	if (!options->receipt || commit->is_unsaved || commit->is_unsynced) {
 		return SKIPPED;
 	}
 	int r = storage_request_init(&request, STORAGE_RENAME, options->receipt, options->receipt);
@@ -270,9 +299,10 @@ static const struct step_info steps[] = {
 	[STEP_FINISH] = {request_finish, true, true, false, "write"},
 	[STEP_HEAD] = {request_head, true, false, true, "copy the first rejects of"},
 	[STEP_DROP] = {request_drop, true, false, true, "remove the temporary file of"},
+	[STEP_LOOK] = {request_look, true, true, true, "put in place"},
 	[STEP_RECORD] = {request_record, false, true, true, "record the commit of"},
 	[STEP_RENAME] = {request_rename, true, true, true, "put in place"},
-	[STEP_RESULT] = {request_result, false, true, true, "record the result of"},
+	[STEP_RESULT] = {request_result, false, false, true, "record the result of"},
 	[STEP_RECEIPT] = {request_receipt, false, false, true, "move the receipt of"},
 	[STEP_UNDO_RECORD] = {request_undo_record, false, false, true, "take back the commit of"},
 	[STEP_UNDO_FILES] = {request_undo_file, true, false, true, "remove the temporary file of"},
@@ -305,7 +335,7 @@ static int commit_advance(struct commit *commit)
 
 static enum job_reason reason_of(const struct commit *commit, int error)
 {
-	if (commit->step != STEP_RENAME) {
+	if (commit->step != STEP_RENAME && commit->step != STEP_LOOK) {
 		return failure_reason_of(error, JOB_REASON_IO_ERROR);
 	}
 	switch (error) {
@@ -325,10 +355,28 @@ static enum job_reason reason_of(const struct commit *commit, int error)
 static bool is_fatal(const struct commit *commit)
 {
 	const struct commit_output *output = current_output(commit);
-	if (commit->step == STEP_RESULT) {
-		return n_published(commit) == 0; /* else commit.json has the result */
-	}
 	return steps[commit->step].is_fatal && (!output || output->is_published);
+}
+
+/* Whether the rename was done, whatever became of its reply or of the directory's sync. */
+static bool is_renamed(const struct commit *commit)
+{
+	const struct commit_output *output = current_output(commit);
+	struct stat ours, there;
+	return commit->step == STEP_RENAME && output->is_published &&
+	       fstat(output->fd, &ours) == 0 &&
+	       fstatat(output->dir_fd, output->target_name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+}
+
+static void commit_unsynced(struct commit *commit, const char *target, int status)
+{
+	log_job(LOG_LEVEL_ERROR, commit->options->result->id, -1,
+		"%s is in place, but its directory cannot be synced: %s; the next start looks "
+		"whether it lasted",
+		target, strerror(-status));
+	commit->is_unsynced = true;
+	commit->index++;
 }
 
 /* The step failed: on to the next if it can be lived with, else to the undo steps. */
@@ -342,6 +390,11 @@ static void commit_fail(struct commit *commit, int status)
 		commit->index++; /* moved before, or taken away: there is nothing to move */
 		return;
 	}
+	if (is_renamed(commit)) {
+		commit_unsynced(commit, name, status);
+		return;
+	}
+	commit->is_unsaved |= commit->step == STEP_RESULT;
 	if (!is_fatal(commit)) {
 		log_job(LOG_LEVEL_WARNING, id, -1, "cannot %s %s: %s", what, name,
 			strerror(-status));
@@ -368,16 +421,19 @@ static void commit_run(struct commit *commit)
 		}
 		commit_fail(commit, r);
 	}
-	commit->fn(commit->userdata, commit->status, commit->failure.reason,
-		   commit->failure.message);
+	int published = commit->is_unsynced  ? COMMIT_UNSYNCED
+			: commit->is_unsaved ? COMMIT_UNSAVED
+					     : COMMIT_DURABLE;
+	commit->fn(commit->userdata, commit->status < 0 ? commit->status : published,
+		   commit->failure.reason, commit->failure.message);
 }
 
 static void on_reply(void *userdata, const struct storage_reply *reply)
 {
 	struct commit *commit = userdata;
-	bool is_again = reply->is_lost && steps[commit->step].is_repeatable &&
-			!commit->is_second_try;
-	commit->is_second_try = is_again;
+	bool is_worth_it = reply->is_lost ? steps[commit->step].is_repeatable : is_renamed(commit);
+	bool is_again = reply->status < 0 && is_worth_it && commit->n_repeats < MAX_N_REPEATS;
+	commit->n_repeats = is_again ? commit->n_repeats + 1 : 0;
 	if (reply->status < 0 && !is_again) {
 		commit_fail(commit, reply->status);
 	} else if (!is_again) {

@@ -8,7 +8,7 @@
 /*
  * Publication of a job's outputs (design §5 "Commit"), one storage request after the other:
  * truncate and fsync each temporary file; copy the heads of error files into the state; remove what
- * is not published; write commit.json; rename errors first, outputs last (RENAME_NOREPLACE where
+ * is not published; look whether a target that must be new is there; write commit.json; rename errors first, outputs last (RENAME_NOREPLACE where
  * if_exists is fail) and fsync their directories; write result.json; move the receipt.
  *
  * What a crash leaves at each of these points is in the table at the top of commit.c.
@@ -25,6 +25,7 @@ struct commit_output {
 	bool is_errors;
 	bool is_noreplace;
 	bool is_published; /* false: removed instead (the rows of a job that failed) */
+	bool is_in_place;  /* renamed before a restart: fd (O_PATH will do) is the target */
 	/* Name in the job's directory for a copy of the first lines (of rejects); NULL: none. */
 	const char *head_name;
 };
@@ -37,12 +38,23 @@ struct commit_options {
 	const struct job_result *result; /* complete, but for commit_seconds */
 	struct commit_output *outputs;	 /* errors first */
 	size_t n_outputs;		 /* 0: only the result and the receipt */
+	bool is_recorded;		 /* commit.json is there, from before a restart */
+};
+
+enum {
+	COMMIT_DURABLE, /* and the job has ended as its result says */
+	/* All is published, but result.json could not be written: the receipt has not moved. */
+	COMMIT_UNSAVED,
+	/*
+	 * All is in place, but a directory could not be synced: commit.json stays for the next
+	 * start, which finds out whether it lasted; no result.json, and the receipt has not moved.
+	 */
+	COMMIT_UNSYNCED,
 };
 
 /*
- * status 0 and JOB_REASON_OK: all is published and durable, the job has ended as its result says.
- * Should only result.json or the receipt's move have failed, that is logged, and the next start
- * makes it good from commit.json.
+ * status is one of these, and JOB_REASON_OK: all is published. Should only the receipt's move have
+ * failed, that is logged, and the next start makes it good.
  *
  * Otherwise -errno, why not (no_space, output_exists, output_unwritable, io_error), and a sentence;
  * temporary files and commit.json are gone. An error file may have been published by then, and
@@ -64,8 +76,8 @@ struct commit *commit_free(struct commit *commit);
 /*
  * At start: a job that has commit.json and no result.json. Looks at each file: temporary still
  * there (same inode) -> rename is still to be done; gone and target has the inode -> done; else
- * the job cannot be finished. Returns 1: finish by commit_start with the outputs whose temporary
- * files are there; 0: all renames are done, commit_start without outputs; -ESTALE: lost; -errno.
+ * the job cannot be finished. Returns 1: finish by commit_start, where those that were renamed are
+ * is_in_place; 0: all are; -ESTALE: lost; -errno.
  */
 int commit_recover(const struct commit_record *record, const int *root_fds,
 		   size_t n_roots) MUST_CHECK;

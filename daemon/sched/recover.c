@@ -2,8 +2,9 @@
 /*
  * A job that was COMMITTING when the daemon died is not run again: its rows are all there. The
  * record in commit.json names each temporary file with its inode; what still stands under that
- * name is published now, in the same order, and what is gone was published before. As in
- * commit_recover.c, the device is not compared: its number may change at a reboot.
+ * name is published now, in the same order, and of what was published before only the directory's
+ * sync is repeated. As in commit_recover.c, the device is not compared: its number may change at a
+ * reboot.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,11 +49,29 @@ static int fill_names(struct commit_output *output, const struct commit_file *fi
 		       : 0;
 }
 
+static bool is_file(int fd, const struct commit_file *file)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == file->inode &&
+	       (uint64_t)st.st_size == file->size_bytes;
+}
+
+/* It was renamed, but perhaps the directory was not synced any more: the commit repeats that. */
+static int open_renamed(const struct commit_file *file, struct output_file *opened)
+{
+	opened->fd = openat(opened->dir_fd, last_component(file->target),
+			    O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	if (opened->fd < 0) {
+		return -errno;
+	}
+	return is_file(opened->fd, file) ? 0 : -ESTALE;
+}
+
 /* Returns 1 if the file is still to be renamed, 0 if it has been, or -errno. */
 static int open_file(struct run *run, const struct commit_file *file, struct output_file *opened)
 {
 	const struct scheduler_options *options = &run->env->options;
-	struct stat st;
 
 	opened->fd = -1;
 	opened->dir_fd = -1;
@@ -66,22 +85,19 @@ static int open_file(struct run *run, const struct commit_file *file, struct out
 	opened->fd = openat(opened->dir_fd, last_component(file->temporary),
 			    O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (opened->fd < 0) {
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? open_renamed(file, opened) : -errno;
 	}
 	opened->has_temporary = true;
 	snprintf(opened->temporary, sizeof(opened->temporary), "%s",
 		 last_component(file->temporary));
-	if (fstat(opened->fd, &st) < 0) {
-		return -errno;
-	}
-	return st.st_ino == file->inode && (uint64_t)st.st_size == file->size_bytes ? 1 : -ESTALE;
+	return is_file(opened->fd, file) ? 1 : -ESTALE;
 }
 
 static int add_output(struct run *run, const struct commit_file *file, struct output_file *opened)
 {
 	int r = open_file(run, file, opened);
 
-	if (r <= 0) {
+	if (r < 0) {
 		return r;
 	}
 	struct commit_output *output = &run->commit_outputs[run->commit_options.n_outputs++];
@@ -93,6 +109,7 @@ static int add_output(struct run *run, const struct commit_file *file, struct ou
 		.is_errors = file->is_errors,
 		.is_noreplace = file->is_noreplace,
 		.is_published = true,
+		.is_in_place = r == 0,
 	};
 	return fill_names(output, file);
 }
@@ -126,6 +143,7 @@ static void on_start(void *userdata)
 	run->phase = RUN_PHASE_SETTLING;
 	run->finish_sequence = run->callbacks.reserve_sequence(run->callbacks.userdata);
 	run->result->finish_sequence = run->finish_sequence;
+	run->commit_options.is_recorded = true;
 	int r = open_outputs(run);
 	if (r == 0) {
 		r = run_publish(run);

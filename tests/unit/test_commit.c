@@ -6,6 +6,7 @@
 #include "tests/support/storage_killer.h"
 
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "daemon/sched/commit.h"
 
@@ -299,7 +300,10 @@ START_TEST(a_result_that_finds_no_room_does_not_fail_what_is_published)
 	}
 	outputs[ERRORS].head_name = NULL;
 	run_commit();
-	assert_committed();
+	ck_assert_int_eq(outcome.status, COMMIT_UNSAVED);
+	assert_file(data_fd, targets[ROWS], texts[ROWS]);
+	ck_assert_int_eq(count_entries(data_fd), 2);
+	ck_assert(file_exists(active_fd, RECEIPT));
 	ck_assert(!file_exists(options.job_dir_fd, "result.json"));
 	struct commit_record *record = read_record(options.job_dir_fd);
 	ck_assert_str_eq(record->result->id, ID);
@@ -309,15 +313,15 @@ START_TEST(a_result_that_finds_no_room_does_not_fail_what_is_published)
 }
 END_TEST
 
-START_TEST(a_result_that_finds_no_room_fails_a_job_without_outputs)
+START_TEST(a_result_that_finds_no_room_keeps_the_receipt)
 {
 	if (!mount_small_state("fill")) {
 		return;
 	}
 	options.n_outputs = 0;
 	run_commit();
-	ck_assert_int_eq(outcome.status, -ENOSPC);
-	ck_assert_int_eq(outcome.reason, JOB_REASON_NO_SPACE);
+	ck_assert_int_eq(outcome.status, COMMIT_UNSAVED);
+	ck_assert(file_exists(active_fd, RECEIPT));
 	unmount_small_state();
 }
 END_TEST
@@ -363,6 +367,106 @@ START_TEST(a_storage_that_dies_later_is_replaced)
 			setup();
 		}
 	}
+}
+END_TEST
+
+#define SYNC_ENV      "ZOOPARALLEL_TEST_SYNC"	   /* a file that grows by a byte a fault */
+#define SYNC_ENV_N    "ZOOPARALLEL_TEST_SYNC_N"	   /* how many there are to be */
+#define SYNC_ENV_KILL "ZOOPARALLEL_TEST_SYNC_KILL" /* the process dies instead */
+
+static bool is_data_dir(int fd)
+{
+	char link[32], path[256];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, path, sizeof(path) - 1);
+	path[MAX(len, 0)] = '\0';
+	return str_ends_with(path, "/data");
+}
+
+static bool is_sync_to_fail(int fd)
+{
+	uint64_t n = 0;
+	struct stat st;
+	const char *name = getenv(SYNC_ENV);
+	if (!name || num_parse_u64(getenv(SYNC_ENV_N), &n) < 0 || !is_data_dir(fd)) {
+		return false;
+	}
+	CLEANUP(fd_closep) int count_fd = open(name, O_WRONLY | O_APPEND | O_CLOEXEC);
+	return count_fd >= 0 && fstat(count_fd, &st) == 0 && (uint64_t)st.st_size < n &&
+	       fd_write_all(count_fd, "x", 1) == 0;
+}
+
+/* Stands before the C library's: the directory of the targets cannot be synced. */
+int fsync(int fd)
+{
+	if (is_sync_to_fail(fd)) {
+		if (getenv(SYNC_ENV_KILL)) {
+			raise(SIGKILL);
+		}
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void fail_syncs(unsigned n, bool is_kill)
+{
+	char text[16], name[64];
+	snprintf(text, sizeof(text), "%u", n);
+	snprintf(name, sizeof(name), "%s/syncs", fixture.tree.path);
+	make_file(fixture.dir_fd, "syncs", "");
+	setenv(SYNC_ENV, name, 1);
+	setenv(SYNC_ENV_N, text, 1);
+	if (is_kill) {
+		setenv(SYNC_ENV_KILL, "1", 1);
+	} else {
+		unsetenv(SYNC_ENV_KILL);
+	}
+}
+
+START_TEST(a_directory_that_is_synced_late_costs_nothing)
+{
+	for (int is_kill = 0; is_kill <= 1; is_kill++) {
+		fail_syncs(3, is_kill);
+		run_commit();
+		assert_committed();
+		job_result_free(read_result());
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
+/* They are where readers look for them, but only the next start may say that they stay there. */
+START_TEST(a_directory_that_is_never_synced_leaves_the_record_to_the_next_start)
+{
+	for (int is_kill = 0; is_kill <= 1; is_kill++) {
+		fail_syncs(1000, is_kill);
+		run_commit();
+		ck_assert_int_eq(outcome.status, COMMIT_UNSYNCED);
+		ck_assert_int_eq(outcome.reason, JOB_REASON_OK);
+		assert_file(data_fd, targets[ROWS], texts[ROWS]);
+		assert_file(data_fd, targets[ERRORS], texts[ERRORS]);
+		ck_assert_int_eq(count_entries(data_fd), 2);
+		ck_assert(!file_exists(job_fd, "result.json"));
+		ck_assert(file_exists(active_fd, RECEIPT));
+		struct commit_record *record = read_record(job_fd);
+		ck_assert_int_eq(commit_recover(record, &data_fd, 1), 0);
+		commit_record_free(record);
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
+START_TEST(a_target_that_is_there_keeps_all_others_back)
+{
+	outputs[ROWS].is_noreplace = true;
+	make_file(data_fd, targets[ROWS], "someone else's");
+	run_commit();
+	assert_failed(JOB_REASON_OUTPUT_EXISTS);
+	ck_assert(!file_exists(data_fd, targets[ERRORS]));
+	ck_assert_int_eq(count_entries(data_fd), 1);
 }
 END_TEST
 
@@ -442,9 +546,12 @@ int main(int argc, char **argv)
 		a_file_that_cannot_be_finished_publishes_nothing,
 		a_full_state_directory_publishes_nothing,
 		a_result_that_finds_no_room_does_not_fail_what_is_published,
-		a_result_that_finds_no_room_fails_a_job_without_outputs,
+		a_result_that_finds_no_room_keeps_the_receipt,
 		a_storage_that_dies_in_an_fsync_fails_the_commit,
 		a_storage_that_dies_later_is_replaced,
+		a_directory_that_is_synced_late_costs_nothing,
+		a_directory_that_is_never_synced_leaves_the_record_to_the_next_start,
+		a_target_that_is_there_keeps_all_others_back,
 		a_restart_knows_how_far_the_renames_came,
 		a_restart_that_finds_other_files_does_not_claim_success,
 		what_a_restart_finds_half_renamed_is_finished,
