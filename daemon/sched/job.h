@@ -17,6 +17,13 @@ struct run;
 
 enum { JOB_ID_SIZE = 24 };
 
+/* Whether a job that has ended has so on disk too. */
+enum job_unsaved {
+	JOB_SAVED,
+	JOB_UNSAVED,		/* its result could not be written; tried again */
+	JOB_LEFT_TO_NEXT_START, /* as COMMIT_UNSYNCED says */
+};
+
 /*
  * One job, from the moment it is known until it is forgotten. While it lives, spec and targets are
  * there; while it runs, `run` is; once it has ended, only `result` is left of it.
@@ -33,9 +40,11 @@ struct job {
 	struct target_list targets;
 	struct failure refusal; /* known before it could start; reason OK: none */
 	bool is_rerun;		/* a run under this ID was cut off: it may have left files */
+	bool is_receipt_moved;	/* an end was on its way to the disk before */
 	struct run *run;
 
 	struct job_result *result;
+	enum job_unsaved unsaved;
 	bool is_folded;		   /* the result is part of the counters' base */
 	struct job *next_unfolded; /* while it waits for that */
 	bool is_forgotten;	   /* no longer shown; removed as soon as that loses nothing */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a start makes of what the last daemon left. A job with a result has ended, one with a
- * commit record was being published, every other one runs again from its input. Reading is done
+ * commit record was being published, one whose receipt has moved on had ended, whatever became of
+ * its result, every other one runs again from its input. Reading is done
  * before the loop runs; whatever has to be written or removed goes to the storage process.
  */
 #include <dirent.h>
@@ -10,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/util/buf.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/sched/commit.h"
@@ -79,6 +82,27 @@ static int go_on_committing(struct scheduler *scheduler, struct job *job, struct
 	return 0;
 }
 
+/* A receipt moves after the end is on disk: a job whose receipt has moved on does not run again. */
+static bool has_receipt_moved(const struct scheduler *scheduler, const struct stored_job *stored)
+{
+	const struct sched_env *env = &scheduler->env;
+	CLEANUP(buf_deinit) struct buf name = BUF_INIT;
+	struct stat st;
+
+	buf_printf(&name, "%s.%s", stored->id, stored->meta->file_name);
+	buf_add_char(&name, '\0');
+	return stored->receipt == NULL && buf_error(&name) == 0 &&
+	       (fstatat(env->done_dir_fd, name.data, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+		fstatat(env->failed_dir_fd, name.data, &st, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+static void refuse_ended(struct job *job)
+{
+	job->is_receipt_moved = true;
+	failure_set(&job->refusal, JOB_REASON_IO_ERROR,
+		    "the receipt says that the job has ended, but its result is lost");
+}
+
 static int load_unfinished(struct scheduler *scheduler, struct stored_job *stored)
 {
 	const struct scheduler_options *options = &scheduler->env.options;
@@ -104,8 +128,13 @@ static int load_unfinished(struct scheduler *scheduler, struct stored_job *store
 		r = job_list_add(&scheduler->jobs, job);
 		return r < 0 ? r : go_on_committing(scheduler, TAKE_PTR(job), stored);
 	}
-	log_job(LOG_LEVEL_NOTICE, job->id, -1,
-		"had not ended when the daemon did; it runs again from its input");
+	if (has_receipt_moved(scheduler, stored)) {
+		refuse_ended(job);
+	}
+	log_job(LOG_LEVEL_NOTICE, job->id, -1, "%s",
+		job->is_receipt_moved
+			? "had ended, but its result is lost"
+			: "had not ended when the daemon did; it runs again from its input");
 	r = scheduler_enqueue(scheduler, job);
 	if (r == 0) {
 		TAKE_PTR(job);

@@ -11,6 +11,7 @@
 #include "common/util/log.h"
 #include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
+#include "daemon/sched/unsaved.h"
 
 #define SAVE_DELAY_NS	  (1 * CLOCK_NS_PER_SEC)
 #define MAX_SLEEP_SECONDS 60
@@ -31,7 +32,8 @@ static bool remove_due(struct scheduler *scheduler)
 	for (size_t i = scheduler->jobs.n_items; i-- > 0;) {
 		struct job *job = scheduler->jobs.items[i];
 
-		if (job->result == NULL || job->run != NULL || !is_due(scheduler, job, now_ns)) {
+		if (job->result == NULL || job->run != NULL || job->unsaved != JOB_SAVED ||
+		    !is_due(scheduler, job, now_ns)) {
 			continue;
 		}
 		if (!history_is_safe_without(scheduler->history, job)) {
@@ -57,6 +59,9 @@ static void on_housekeeping(void *userdata, int64_t now_ns)
 	int64_t delay_ns = MIN(MAX_SLEEP_SECONDS * CLOCK_NS_PER_SEC,
 			       MAX(scheduler->env.options.retention_ns / 4, SAVE_DELAY_NS));
 
+	if (unsaved_retry(scheduler)) {
+		delay_ns = MIN(delay_ns, UNSAVED_RETRY_SECONDS * CLOCK_NS_PER_SEC);
+	}
 	if (must_wait || history_is_dirty(scheduler->history)) {
 		delay_ns = SAVE_DELAY_NS;
 	}

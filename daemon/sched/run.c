@@ -36,8 +36,10 @@ static int open_basics(struct run *run, struct storage *shared)
 			return r;
 		}
 	}
-	return batch_new(run->env->loop, run->storage, run->job->id, run_closed, run,
-			 &run->closing);
+	int r = batch_new(run->env->loop, run->storage, run->job->id, run_saved, run, &run->saving);
+	return r < 0 ? r
+		     : batch_new(run->env->loop, run->storage, run->job->id, run_closed, run,
+				 &run->closing);
 }
 
 int run_make(struct sched_env *env, struct job *job, struct storage *shared,
@@ -204,6 +206,7 @@ struct run *run_free(struct run *run)
 		storage_free(run->storage);
 	}
 	batch_free(run->batch);
+	batch_free(run->saving);
 	batch_free(run->closing);
 	commit_free(run->commit);
 	input_check_free(run->input_check);

@@ -24,7 +24,8 @@ struct run_callbacks {
 	/* run_n_slots() has become less. */
 	void (*slots_freed)(void *userdata);
 	/*
-	 * The run is over, nothing of it is left on disk or alive. result: how the job ended, now
+	 * The run is over, nothing of it is left on disk or alive; job->unsaved says whether its
+	 * end is written down. result: how the job ended, now
 	 * the receiver's; NULL: the run was stopped and the job goes on at the next start. The
 	 * receiver frees the run, in here if it likes.
 	 */

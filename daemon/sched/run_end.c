@@ -105,12 +105,34 @@ static uint64_t accepted_end(const struct run *run, size_t file)
 	return file % 2 == 1 ? state->err_end : state->out_end;
 }
 
-static void write_failure(struct run *run)
+static void close_rest(struct run *run)
 {
-	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	batch_unlink(run->closing, run->job_dir_fd, "lock");
+	batch_remove_tree(run->closing, run->env->options.run_jobs_dir_fd, run->job->id);
+	batch_seal(run->closing);
+}
 
-	conclude_result(run);
-	job_result_render(run->result, &text);
+/* Only a result that is on disk lets the receipt move: else a start would run the job again. */
+void run_saved(void *userdata, int status)
+{
+	struct run *run = userdata;
+	const struct job *job = run->job;
+
+	if (status < 0) {
+		run->job->unsaved = JOB_UNSAVED;
+		log_job(LOG_LEVEL_ERROR, job->id, -1,
+			"its result cannot be written (%s); trying again, but a restart before "
+			"that runs the job again",
+			strerror(-status));
+	} else if (!job->is_receipt_moved) {
+		batch_rename(run->closing, run->env->active_dir_fd, job->receipt,
+			     run->env->failed_dir_fd, job->receipt);
+	}
+	close_rest(run);
+}
+
+static void keep_rejects(struct run *run)
+{
 	for (size_t i = 0; i < run->outputs.n_files; i++) {
 		const struct output_file *file = &run->outputs.files[i];
 
@@ -118,12 +140,30 @@ static void write_failure(struct run *run)
 			batch_finish_file(run->closing, file->fd, accepted_end(run, i));
 		}
 	}
-	batch_write(run->closing, run->job_dir_fd, "result.json", text.data, text.len);
-	batch_rename(run->closing, run->env->active_dir_fd, run->job->receipt,
-		     run->env->failed_dir_fd, run->job->receipt);
+}
+
+static void write_failure(struct run *run)
+{
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+
+	conclude_result(run);
+	job_result_render(run->result, &text);
+	batch_write(run->saving, run->job_dir_fd, "result.json", text.data, text.len);
+	batch_seal(run->saving);
 	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s (%s)",
 		job_state_name(run->result->state), run->failure.message,
 		job_reason_name(run->failure.reason));
+}
+
+static void remove_temporaries(struct run *run)
+{
+	for (size_t i = 0; i < run->outputs.n_files; i++) {
+		const struct output_file *file = &run->outputs.files[i];
+
+		if (file->has_temporary) {
+			batch_unlink(run->closing, file->dir_fd, file->temporary);
+		}
+	}
 }
 
 void run_close(struct run *run)
@@ -132,19 +172,17 @@ void run_close(struct run *run)
 	run->timer = loop_source_free(run->timer);
 	run->defer = loop_source_free(run->defer);
 	run->input_check = input_check_free(run->input_check);
-	for (size_t i = 0; i < run->outputs.n_files; i++) {
-		const struct output_file *file = &run->outputs.files[i];
-
-		if (file->has_temporary && !run->is_committed) {
-			batch_unlink(run->closing, file->dir_fd, file->temporary);
-		}
+	if (!run->is_committed) {
+		remove_temporaries(run);
 	}
-	if (!run->is_committed && !run->is_stopping) {
-		write_failure(run);
+	if (run->is_committed || run->is_stopping) {
+		close_rest(run);
+		return;
 	}
-	batch_unlink(run->closing, run->job_dir_fd, "lock");
-	batch_remove_tree(run->closing, run->env->options.run_jobs_dir_fd, run->job->id);
-	batch_seal(run->closing);
+	if (run->recovered == NULL) {
+		keep_rejects(run);
+	}
+	write_failure(run);
 }
 
 /* --- commit ----------------------------------------------------------------------------------- */
@@ -162,6 +200,9 @@ static void on_committed(void *userdata, int status, enum job_reason reason, con
 		return;
 	}
 	run->is_committed = true;
+	run->job->unsaved = status == COMMIT_UNSYNCED  ? JOB_LEFT_TO_NEXT_START
+			    : status == COMMIT_UNSAVED ? JOB_UNSAVED
+						       : JOB_SAVED;
 	run->result->commit_seconds = (double)(clock_monotonic_ns() - run->commit_started_ns) /
 				      (double)CLOCK_NS_PER_SEC;
 	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s rows, %" PRId64 " of them rejected%s%s",

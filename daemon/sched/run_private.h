@@ -58,6 +58,7 @@ struct run {
 	struct watch *watch;
 	struct input_check *input_check;
 	struct batch *batch;   /* of the step under way */
+	struct batch *saving;  /* the result of a job that failed; like closing: */
 	struct batch *closing; /* made early: the way out must not fail for lack of memory */
 	struct commit *commit;
 	struct commit_output *commit_outputs;
@@ -75,6 +76,9 @@ int run_make(struct sched_env *env, struct job *job, struct storage *shared,
 
 /* A deferred call: the first step. */
 void run_begin(void *userdata);
+
+/* For run_make(): the failure is written down, or not. */
+void run_saved(void *userdata, int status);
 
 /* For run_make(): run_close() has ended. */
 void run_closed(void *userdata, int status);

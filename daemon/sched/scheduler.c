@@ -18,6 +18,7 @@
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "daemon/sched/batch.h"
 #include "daemon/sched/outputs.h"
 #include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
@@ -396,6 +397,7 @@ struct scheduler *scheduler_free(struct scheduler *scheduler)
 	}
 	free(scheduler->jobs.items);
 	history_free(scheduler->history);
+	batch_free(scheduler->saving);
 	loop_source_free(scheduler->kick);
 	loop_source_free(scheduler->retry);
 	loop_source_free(scheduler->housekeeping);

@@ -16,6 +16,9 @@ struct scheduler {
 	struct loop_source *retry; /* after a start that failed for want of resources */
 	struct loop_source *housekeeping;
 	unsigned online_processors;
+	struct batch *saving; /* of a result that could not be written before */
+	struct job *saving_job;
+	int64_t next_saving_ns; /* monotonic; not tried again before */
 	bool is_stopping;
 	struct loop_source *stopped; /* defers stop_fn */
 	void (*stop_fn)(void *userdata);

@@ -65,7 +65,9 @@ static void on_run_ended(void *userdata, struct job *job, struct job_result *res
 	job->run = run_free(job->run);
 	if (result != NULL) {
 		job_end(job, result);
-		history_add(scheduler->history, job);
+		if (job->unsaved == JOB_SAVED) {
+			history_add(scheduler->history, job);
+		}
 		retention_wake(scheduler);
 		scheduler_notify(scheduler, job->id);
 	}

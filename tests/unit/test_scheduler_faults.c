@@ -119,6 +119,109 @@ START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 }
 END_TEST
 
+static void in_job_dir(const char *name, char path[static 64])
+{
+	snprintf(path, 64, "%s/%s", world.id, name);
+}
+
+static bool has_result(struct world *w)
+{
+	char path[64];
+	struct stat st;
+
+	in_job_dir("result.json", path);
+	return fstatat(w->dirs[DIR_JOBS], path, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool has_moved_on(struct world *w)
+{
+	return has_result(w) && count_entries(w->dirs[DIR_SPOOL], "active") == 0;
+}
+
+/* A directory in its place keeps result.json from being written. */
+static void submit_unwritable(const char *spec)
+{
+	char path[64];
+
+	submit(spec);
+	in_job_dir("result.json", path);
+	ck_assert_int_eq(mkdirat(world.dirs[DIR_JOBS], path, 0750), 0);
+	run_until(all_ended, NULL);
+	look(world.id);
+	ck_assert_uint_eq(count_entries(world.dirs[DIR_SPOOL], "active"), 1);
+	assert_nothing_left();
+}
+
+static void let_result_be_written(void)
+{
+	char path[64];
+
+	in_job_dir("result.json", path);
+	ck_assert_int_eq(unlinkat(world.dirs[DIR_JOBS], path, AT_REMOVEDIR), 0);
+	scheduler_reconfigure(world.scheduler, &world.options); /* does not wait half a minute */
+	run_until(has_moved_on, NULL);
+}
+
+START_TEST(a_failure_that_finds_no_room_is_written_down_later)
+{
+	submit_unwritable(SPEC("\"out.jsonl\"}"));
+	ck_assert_int_eq(world.seen.reason, JOB_REASON_INPUT_MISSING);
+	let_result_be_written();
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_INPUT_MISSING);
+	put_csv("in.csv", 10, 0);
+	stop_daemon();
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_INPUT_MISSING);
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+	ck_assert_int_eq(scheduler_totals(world.scheduler)->names[0].jobs_failed, 1);
+}
+END_TEST
+
+START_TEST(a_success_that_finds_no_room_is_written_down_later)
+{
+	put_csv("in.csv", 10, 0);
+	submit_unwritable(SPEC("\"out.jsonl\"}"));
+	ck_assert_int_eq(world.seen.state, JOB_STATE_COMPLETED);
+	let_result_be_written();
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(10, 0));
+}
+END_TEST
+
+/* Its result is lost, but its receipt says that it has ended. */
+START_TEST(a_job_whose_receipt_has_moved_on_does_not_run_again)
+{
+	static const char *const areas[] = {"failed", "done"};
+	char path[64], from[64], to[64];
+
+	put_csv("in.csv", 10, 0);
+	put_text(world.data_fd, "out.jsonl", "old");
+	world.options.max_jobs = 0;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	submit(SPEC("\"out.jsonl\"}"));
+	stop_daemon();
+	in_job_dir("meta.json", path);
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	static char file_name[] = "job.json";
+	struct job_meta meta = {.id = world.id, .file_name = file_name, .submitted_at_ns = 1};
+	job_meta_render(&meta, &text);
+	put(world.dirs[DIR_JOBS], path, text.data, text.len);
+	snprintf(from, sizeof(from), "active/%s.job.json", world.id);
+	snprintf(to, sizeof(to), "%s/%s.job.json", areas[_i], world.id);
+	ck_assert_int_eq(renameat(world.dirs[DIR_SPOOL], from, world.dirs[DIR_SPOOL], to), 0);
+	world.options.max_jobs = 1;
+	start_daemon();
+	run_until(all_ended, NULL);
+	look(world.id);
+	ck_assert_int_eq(world.seen.state, JOB_STATE_FAILED);
+	ck_assert_int_eq(world.seen.reason, JOB_REASON_IO_ERROR);
+	ck_assert(has_result(&world));
+	ck_assert(is_there(world.dirs[DIR_SPOOL], to));
+	assert_file_is("out.jsonl", strdup("old"));
+}
+END_TEST
+
 /* A job as a daemon left it that died between commit.json and the first rename. */
 static void leave_committing(uint64_t more_dev)
 {
@@ -281,6 +384,9 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_stopped_job_runs_again_at_the_next_start);
 	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
+	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
+	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);
+	tcase_add_loop_test(tcase, a_job_whose_receipt_has_moved_on_does_not_run_again, 0, 2);
 	tcase_add_loop_test(tcase, a_commit_is_gone_on_with_when_the_disk_has_another_number, 0, 2);
 	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
 	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
