@@ -29,7 +29,8 @@ static void add_scalar(struct buf *out, const json_t *value)
 	} else if (json_is_null(value)) {
 		buf_add_char(out, '-');
 	} else {
-		dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
+		dumped = json_dumps(value,
+				    JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 		text_add_clean(out, dumped);
 	}
 }

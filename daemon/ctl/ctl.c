@@ -90,6 +90,8 @@ int ctl_option_next(struct ctl *ctl, int argc, char **argv, const struct option 
 			ctl->socket_path = optarg;
 			break;
 		case '?':
+			term_error("%s: see zooparallel help %s", ctl->command->name,
+				   ctl->command->name);
 			return CTL_OPTION_BAD;
 		default:
 			return value;

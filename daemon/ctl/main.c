@@ -16,6 +16,9 @@
 
 #define DEFAULT_SOCKET "/run/zooparallel/control.sock"
 
+/* What getopt(3) says is said by. */
+static char program_name[64] = "zooparallel";
+
 /* The names that a mistyped one is compared with. */
 static const char *nearest_command(const char *name)
 {
@@ -68,7 +71,9 @@ static int dispatch(struct ctl *ctl, int argc, char **argv)
 	if (!ctl->command) {
 		return unknown_command(argv[0]);
 	}
-	optind = 0; /* getopt(3): begin anew, with another argv */
+	(void)snprintf(program_name, sizeof(program_name), "zooparallel: %s", ctl->command->name);
+	argv[0] = program_name; /* its complaints begin as ours do */
+	optind = 0;		/* getopt(3): begin anew, with another argv */
 	return ctl->command->run(ctl, argc, argv);
 }
 
@@ -97,6 +102,7 @@ static int parse_and_dispatch(struct ctl *ctl, int argc, char **argv)
 			printf("zooparallel " ZOOPARALLEL_VERSION "\n");
 			return CTL_EXIT_COMPLETED;
 		default:
+			term_error("see zooparallel --help");
 			return CTL_EXIT_USAGE;
 		}
 	}
@@ -105,7 +111,6 @@ static int parse_and_dispatch(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static char program_name[] = "zooparallel";
 	const char *socket_path = getenv("ZOOPARALLEL_SOCKET");
 	struct ctl ctl = {.socket_path = socket_path && socket_path[0] ? socket_path
 								       : DEFAULT_SOCKET};

@@ -14,12 +14,13 @@ enum { REJECTS_SHOWN = 3 };
 
 static const char *const hints[JOB_N_REASONS] = {
 	[JOB_REASON_REJECTS_EXCEEDED] =
-		"check input.delimiter, quotechar, header; errors.max_ratio",
+		"check input.delimiter, quotechar, header; errors.max_rows, max_ratio",
 	[JOB_REASON_INPUT_MISSING] = "check input.path; a relative path begins at the data root",
 	[JOB_REASON_INPUT_UNREADABLE] = "check what the input is, its permissions and its header",
 	[JOB_REASON_INPUT_CHANGED] = "run it again when nothing writes to the input any more",
 	[JOB_REASON_OUTPUT_EXISTS] = "remove the file, or set output.if_exists to \"replace\"",
-	[JOB_REASON_OUTPUT_UNWRITABLE] = "check that the output's folder exists and is writable",
+	[JOB_REASON_OUTPUT_UNWRITABLE] =
+		"create the output's folder, make it writable, or name another output",
 	[JOB_REASON_PATH_DENIED] = "use paths inside the data root, without .. and symbolic links",
 	[JOB_REASON_IO_ERROR] = "check the disk; the input is as it was, run it again",
 	[JOB_REASON_NO_SPACE] = "free some space where the output goes and run it again",
@@ -60,8 +61,13 @@ void summary_add_line(struct buf *out, const struct job_info *info)
 		text_add_clean(out, info->reason);
 		buf_add_char(out, ')');
 	}
-	buf_printf(out, ", %s rows, %s rejected, %s\n", count(rows, info->total_processed),
+	buf_printf(out, ", %s rows, %s rejected, %s", count(rows, info->total_processed),
 		   count(rejected, info->error_count), duration(time, info->duration_seconds));
+	if (info->message[0] && info->state != JOB_STATE_COMPLETED) {
+		buf_add_str(out, ": ");
+		text_add_clean(out, info->message);
+	}
+	buf_add_char(out, '\n');
 }
 
 static void add_headline(struct buf *out, const struct job_info *info, bool color)
