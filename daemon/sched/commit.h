@@ -8,8 +8,9 @@
 /*
  * Publication of a job's outputs (design §5 "Commit"), one storage request after the other:
  * truncate and fsync each temporary file; copy the heads of error files into the state; remove what
- * is not published; look whether a target that must be new is there; write commit.json; rename errors first, outputs last (RENAME_NOREPLACE where
- * if_exists is fail) and fsync their directories; write result.json; move the receipt.
+ * is not published; look whether a target that must be new is there; write commit.json; rename
+ * errors first, outputs last (RENAME_NOREPLACE where if_exists is fail) and fsync their
+ * directories; write result.json; move the receipt.
  *
  * What a crash leaves at each of these points is in the table at the top of commit.c.
  */
