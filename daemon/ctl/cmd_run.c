@@ -4,10 +4,11 @@
  * Everything that is made here is undone by the scope's end, in the order: daemon, tree.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/util/clock.h"
 #include "common/util/fd.h"
@@ -106,6 +107,14 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, struct run_opti
 }
 
 /* Absolute and resolved; NULL after a complaint. */
+/* With errno set if not. */
+static bool is_usable_folder(const char *path)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && access(path, R_OK | X_OK) == 0;
+}
+
 static char *resolve_data_root(const char *data_root)
 {
 	char *path = realpath(data_root ? data_root : ".", NULL);
@@ -113,6 +122,12 @@ static char *resolve_data_root(const char *data_root)
 
 	if (!path) {
 		term_error("data root %s: %m", data_root ? data_root : ".");
+		return NULL;
+	}
+	if (!is_usable_folder(path)) {
+		term_error("data root %s: %m; name a folder that you may read with --data-root",
+			   path);
+		free(path);
 		return NULL;
 	}
 	/* `--set data_roots=` is a list: commas part it, blanks around an item are dropped. */
@@ -198,10 +213,8 @@ static int run(const struct ctl *ctl, const struct spec_file *spec, const char *
 		}
 		run_tree_path(&tree, "run/control.sock", socket_path);
 		end = run_watch(&watch);
-		if (daemon.pid > 0 || WIFSIGNALED(daemon.status)) {
-			run_daemon_deinit(&daemon);
-			run_leftovers_remove(&tree, data_root, spec);
-		}
+		run_daemon_deinit(&daemon);
+		run_leftovers_remove(&tree, data_root, spec);
 	}
 	if (end < 0) {
 		term_error("cannot watch the daemon: %s", strerror(-end));

@@ -39,11 +39,11 @@ static int report_no_result(const struct run_report *report)
 		return CTL_EXIT_USAGE;
 	}
 	if (report->end == RUN_END_INTERRUPTED) {
-		term_error("interrupted; nothing was published");
+		term_error("interrupted before there was a result");
 		return CTL_EXIT_ABORTED;
 	}
 	if (report->end == RUN_END_TIMED_OUT) {
-		term_error("stopped by --timeout; nothing was published");
+		term_error("stopped by --timeout before there was a result");
 		return CTL_EXIT_TIMED_OUT;
 	}
 	run_result_add_last_lines(report->tree, &lines);

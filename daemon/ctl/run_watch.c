@@ -98,7 +98,8 @@ static int cancel(struct watching *watching)
 	}
 	(void)snprintf(target, sizeof(target), "/api/v1/jobs/%s/cancel", watching->id);
 	r = api_post(watching->api, target, NULL, 0, &reply);
-	return r < 0 || reply.status >= 300 ? -EPROTO : 0;
+	/* 409: it is committing or has ended, and either leads to a result. */
+	return r < 0 || (reply.status >= 300 && reply.status != 409) ? -EPROTO : 0;
 }
 
 static void take_next_step(struct watching *watching)

@@ -137,7 +137,7 @@ def test_a_quiet_run_says_nothing_but_failures(place):
 @pytest.mark.parametrize("stop", STOPS)
 def test_an_interrupted_run_leaves_nothing(place, stop):
     (place / "in.csv").write_bytes(SLOW)
-    process = subprocess.Popen([CLIENT, "run", "--set", "chunk_size=64", "job.json"], cwd=place,
+    process = subprocess.Popen([CLIENT, "run", "--set", "chunk_size=4", "job.json"], cwd=place,
                                env=environment_of(place), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_until(lambda: list(place.glob(".zp-*")) or process.poll() is not None, "the job to run")
     process.send_signal(stop)
@@ -149,14 +149,14 @@ def test_an_interrupted_run_leaves_nothing(place, stop):
 
 def test_a_run_that_takes_too_long_is_stopped(place):
     (place / "in.csv").write_bytes(SLOW)
-    done = cli(place, "run", "--timeout", "500ms", "--set", "chunk_size=64", "job.json", check=TIMED_OUT)
+    done = cli(place, "run", "--timeout", "500ms", "--set", "chunk_size=4", "job.json", check=TIMED_OUT)
     assert "--timeout" in done.stderr
     assert not (place / "out.jsonl").exists()
 
 
 def test_a_killed_daemon_is_told_and_leaves_nothing(place):
     (place / "in.csv").write_bytes(SLOW)
-    process = subprocess.Popen([CLIENT, "run", "--set", "chunk_size=64", "job.json"], cwd=place,
+    process = subprocess.Popen([CLIENT, "run", "--set", "chunk_size=4", "job.json"], cwd=place,
                                env=environment_of(place), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     wait_until(lambda: list(place.glob(".zp-*")) or process.poll() is not None, "the job to run")
     daemon = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
@@ -173,6 +173,15 @@ def test_a_killed_daemon_is_told_and_leaves_nothing(place):
 ])
 def test_a_wrong_setting_is_a_usage_error(place, setting, complaint):
     assert complaint in cli(place, "run", "--set", setting, "job.json", check=USAGE).stderr
+
+
+def test_a_run_that_is_stopped_while_it_commits_says_what_was_published(place, fake):
+    done = cli(place, "run", "--timeout", "500ms", "job.json", client=fake, FAKE_MODE="commit", check=COMPLETED)
+    assert done.stdout.startswith("completed")
+
+
+def test_a_data_root_that_is_no_folder_is_a_usage_error(place):
+    assert "--data-root" in cli(place, "run", "--data-root", "in.csv", "job.json", check=USAGE).stderr
 
 
 def test_a_data_root_that_holds_everything_is_refused(place):

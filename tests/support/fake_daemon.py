@@ -3,7 +3,7 @@
 """A zooparalleld that misbehaves on demand, for what the real one does too rarely to be tested.
 
 FAKE_MODE  finish: a short job, gone before anybody could ask; slow: a job that runs until it is
-           cancelled; deaf: the same, but neither cancel nor SIGTERM helps; die: it kills itself in
+           cancelled; commit: one that is past cancelling and completes soon after it; deaf: the same, but neither cancel nor SIGTERM helps; die: it kills itself in
            the middle of the job; refuse: the spec goes to invalid/; usage: it does not like its settings
 FAKE_LOG   a file that gets its process ID, its arguments and the NOTIFY_SOCKET that it was given
 """
@@ -71,6 +71,10 @@ def handler_of(job):
             self.answer(200, {"jobs": [job.view()], "next": None})
 
         def do_POST(self):
+            if MODE == "commit":
+                self.answer(409, {"detail": "the job has ended already"})
+                threading.Timer(0.5, job.end, ["completed", "ok"]).start()
+                return
             self.answer(200, {"id": ID, "detail": "cancelled"})
             if MODE == "slow" and self.path == f"/api/v1/jobs/{ID}/cancel":
                 job.end("aborted", "cancelled")
