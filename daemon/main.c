@@ -538,6 +538,9 @@ static int start(struct daemon *daemon)
 
 static void end(struct daemon *daemon)
 {
+	if (daemon->server != NULL) {
+		endpoints_remove(daemon->dirs.run);
+	}
 	daemon->server = server_free(daemon->server);
 	daemon->spool = spool_free(daemon->spool);
 	daemon->scheduler = scheduler_free(daemon->scheduler);
@@ -548,9 +551,6 @@ static void end(struct daemon *daemon)
 	daemon->status_timer = loop_source_free(daemon->status_timer);
 	daemon->once_timer = loop_source_free(daemon->once_timer);
 	daemon->loop = loop_free(daemon->loop);
-	if (daemon->dirs.run > 0) {
-		endpoints_remove(daemon->dirs.run);
-	}
 	fd_close(daemon->active_dir_fd);
 	fd_close(daemon->program_fd);
 	directories_close(&daemon->dirs);
@@ -587,7 +587,8 @@ int main(int argc, char **argv)
 					 .jobs = -1,
 					 .run = -1,
 					 .run_jobs = -1,
-					 .lock = -1}};
+					 .lock = -1,
+					 .run_lock = -1}};
 	int code = arguments_parse(argc, argv, &daemon.arguments);
 
 	if (code != ARGUMENTS_RUN) {

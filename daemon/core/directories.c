@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The lock is an flock on a file in the state directory: it goes with the process, however that
- * ends, and a stale file means nothing. Its text, the pid, is for people only.
+ * The locks are flocks on a file in the state and in the runtime directory: they go with the
+ * process, however that ends, and a stale file means nothing. Its text, the pid, is for people
+ * only.
  *
  * Write access is tried by making a file, not asked for by mode bits: a read-only mount, a full
  * or broken file system and a sandbox all answer the same question.
@@ -131,35 +132,43 @@ static int open_roots(const struct config *config, struct directories *dirs,
 	return 0;
 }
 
-static int take_lock(struct directories *dirs, const char *state_path,
-		     struct directories_error *error)
+/* Says who holds the lock already, by the pid in its file. */
+static int refuse_second(int lock, const char *key, const char *path,
+			 struct directories_error *error)
 {
 	char pid[32];
+	ssize_t n = pread(lock, pid, sizeof(pid) - 1, 0);
 
-	dirs->lock = openat(dirs->state, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (dirs->lock < 0) {
-		return fail(error, "cannot open the lock file in", state_path, -errno,
+	pid[n > 0 ? n : 0] = '\0';
+	pid[strcspn(pid, "\n")] = '\0';
+	snprintf(error->message, sizeof(error->message),
+		 "another zooparalleld (pid %s) uses the %s %s; stop it, or give this one its own",
+		 pid[0] != '\0' ? pid : "unknown", key, path);
+	return -EBUSY;
+}
+
+static int take_lock(int dir, const char *key, const char *path, int *ret_lock,
+		     struct directories_error *error)
+{
+	CLEANUP(fd_closep)
+	int lock = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	char pid[32];
+
+	if (lock < 0) {
+		return fail(error, "cannot open the lock file in", path, -errno,
 			    "check its rights");
 	}
-	if (flock(dirs->lock, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK) {
-			return fail(error, "cannot lock", state_path, -errno,
-				    "is it a local file system?");
-		}
-		ssize_t n = pread(dirs->lock, pid, sizeof(pid) - 1, 0);
-		pid[n > 0 ? n : 0] = '\0';
-		pid[strcspn(pid, "\n")] = '\0';
-		snprintf(error->message, sizeof(error->message),
-			 "another zooparalleld (pid %s) uses the state directory %s; stop it, or "
-			 "give this one a state_dir of its own",
-			 pid[0] != '\0' ? pid : "unknown", state_path);
-		return -EBUSY;
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
+		return errno == EWOULDBLOCK ? refuse_second(lock, key, path, error)
+					    : fail(error, "cannot lock", path, -errno,
+						   "is it a local file system?");
 	}
 	int len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(dirs->lock, 0) < 0 || pwrite(dirs->lock, pid, (size_t)len, 0) != len) {
-		return fail(error, "cannot write the lock file in", state_path, -errno,
+	if (ftruncate(lock, 0) < 0 || pwrite(lock, pid, (size_t)len, 0) != len) {
+		return fail(error, "cannot write the lock file in", path, -errno,
 			    "check the free space");
 	}
+	*ret_lock = TAKE_FD(lock);
 	return 0;
 }
 
@@ -170,14 +179,15 @@ static int open_all(const struct config *config, struct directories *dirs,
 
 	if ((r = open_roots(config, dirs, error)) < 0 ||
 	    (r = open_own("state_dir", config->state_dir, PRIVATE_MODE, &dirs->state, error)) < 0 ||
-	    (r = take_lock(dirs, config->state_dir, error)) < 0 ||
+	    (r = take_lock(dirs->state, "state_dir", config->state_dir, &dirs->lock, error)) < 0 ||
 	    (r = open_own("spool_dir", config->spool_dir, SPOOL_MODE, &dirs->spool, error)) < 0 ||
 	    (r = open_own("run_dir", config->run_dir, PRIVATE_MODE, &dirs->run, error)) < 0 ||
+	    (r = take_lock(dirs->run, "run_dir", config->run_dir, &dirs->run_lock, error)) < 0 ||
 	    (r = open_jobs(dirs->state, config->state_dir, &dirs->jobs, error)) < 0 ||
 	    (r = open_jobs(dirs->run, config->run_dir, &dirs->run_jobs, error)) < 0) {
 		return r;
 	}
-	/* The lock is ours, so nobody else writes there. */
+	/* The locks are ours, so nobody else writes there. */
 	r = atomic_file_sweep(dirs->state);
 	r = r < 0 ? r : atomic_file_sweep(dirs->run);
 	return r < 0 ? fail(error, "cannot sweep", config->state_dir, r, "check its rights") : 0;
@@ -186,8 +196,13 @@ static int open_all(const struct config *config, struct directories *dirs,
 int directories_open(const struct config *config, struct directories *ret_directories,
 		     struct directories_error *ret_error)
 {
-	struct directories dirs = {
-		.spool = -1, .state = -1, .jobs = -1, .run = -1, .run_jobs = -1, .lock = -1};
+	struct directories dirs = {.spool = -1,
+				   .state = -1,
+				   .jobs = -1,
+				   .run = -1,
+				   .run_jobs = -1,
+				   .lock = -1,
+				   .run_lock = -1};
 	int r;
 
 	*ret_error = (struct directories_error){.message = "out of memory"};
@@ -210,6 +225,7 @@ void directories_close(struct directories *directories)
 	fd_close(directories->run);
 	fd_close(directories->jobs);
 	fd_close(directories->spool);
+	fd_close(directories->run_lock);
 	fd_close(directories->lock);
 	fd_close(directories->state);
 	*directories = (struct directories){0};

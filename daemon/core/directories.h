@@ -19,7 +19,9 @@ struct directories {
 	int jobs; /* <state_dir>/jobs */
 	int run;
 	int run_jobs; /* <run_dir>/jobs */
-	int lock;     /* <state_dir>/lock, held while we live: one daemon to a state directory */
+	/* <state_dir>/lock and <run_dir>/lock, held while we live: one daemon to each. */
+	int lock;
+	int run_lock;
 };
 
 struct directories_error {

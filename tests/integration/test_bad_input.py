@@ -259,6 +259,13 @@ def test_a_second_daemon_on_one_tree(start, tmp_path):
     check_goes_on(daemon)
 
 
+def test_a_second_daemon_on_the_run_directory_cuts_nobody_off(start, tmp_path):
+    daemon = start()
+    failing_start(Daemon(tmp_path / "other", run_dir=daemon.run_dir), "run_dir", str(daemon.pid))
+    assert (daemon.run_dir / "control.sock").exists() and (daemon.run_dir / "http.port").exists()
+    check_goes_on(daemon)
+
+
 @pytest.mark.parametrize("setting", [{"no_such_key": "1"}, {"max_jobs": "many"}, {"listen": "nonsense"},
                                      {"data_roots": "relative"}, {"data_roots": "/nonexistent/folder"}], ids=repr)
 def test_a_wrong_setting(tmp_path, setting):
