@@ -71,12 +71,13 @@ void render_page_begin(struct buf *out, const struct live_view *live)
 		"<meta http-equiv=\"refresh\" content=\"2\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width\">\n"
 		"<title>ZooParallel</title>\n<style>\n"
+		":root{color-scheme:light dark}\n"
 		"body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;"
 		"padding:0 1em}\n"
 		"table{border-collapse:collapse;width:100%}\n"
 		"th,td{text-align:left;padding:.2em .8em .2em 0;border-bottom:1px solid #ccc}\n"
 		"td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\n"
-		".failed,.aborted{color:#b00020}.completed{color:#0b6b2e}\n"
+		".failed,.aborted{color:#d3303c}.completed{color:#1f8a45}small{display:block}\n"
 		"</style>\n</head>\n<body>\n<h1>ZooParallel " ZOOPARALLEL_VERSION "</h1>\n";
 
 	buf_add_str(out, head);
@@ -85,7 +86,7 @@ void render_page_begin(struct buf *out, const struct live_view *live)
 		   (long long)live->jobs[JOB_STATE_PENDING],
 		   (long long)live->workers[LIVE_WORKER_RUNNING]);
 	add_rate(out, live->items_per_second);
-	buf_add_str(out, " rows/s, ");
+	buf_add_str(out, " rows/s, RAM ");
 	add_size(out, live->ram_bytes);
 	buf_add_str(out, "</p>\n<p><a href=\"/api/v1/jobs?pretty\">jobs</a> "
 			 "<a href=\"/api/v1/status?pretty\">status</a> "
@@ -99,11 +100,14 @@ static void add_state(struct buf *out, const struct job_view *job)
 {
 	const char *state = job_state_name(job->state);
 
-	buf_printf(out, "<td class=\"%s\" title=\"", state);
-	add_escaped(out, job->message != NULL ? job->message : "");
-	buf_printf(out, "\">%s", state);
+	buf_printf(out, "<td class=\"%s\">%s", state, state);
 	if (job_state_is_final(job->state) && job->reason != JOB_REASON_OK) {
 		buf_printf(out, ": %s", job_reason_name(job->reason));
+	}
+	if (job->message != NULL && job->message[0] != '\0') {
+		buf_add_str(out, "<small>");
+		add_escaped(out, job->message);
+		buf_add_str(out, "</small>");
 	}
 }
 
@@ -127,10 +131,14 @@ void render_page_job(struct buf *out, const struct job_view *job)
 		buf_printf(out, "%.1f %%", 100 * job->progress);
 	}
 	buf_add_str(out, "<td class=\"n\">");
-	add_seconds(out, job->eta_seconds);
+	add_seconds(out, job_state_is_final(job->state) ? -1 : job->eta_seconds);
 	buf_add_str(out, "<td class=\"n\">");
 	add_seconds(out, job->duration_seconds);
 	buf_add_str(out, "<td class=\"n\">");
+	if (job_state_is_final(job->state)) {
+		buf_add_str(out, "&ndash;\n");
+		return;
+	}
 	add_size(out, job->ram_bytes);
 	buf_add_char(out, '\n');
 }
