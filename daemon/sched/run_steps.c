@@ -225,7 +225,7 @@ static int start_workers(struct run *run, uint64_t n_chunks)
 				       (uint64_t)CHUNK_TABLE_MAX_SLOTS);
 	give_back_slots(run, run->n_workers);
 	log_job(LOG_LEVEL_INFO, run->job->id, -1,
-		"the inputs have %" PRIu64 " chunks; starting %" PRIu32 " workers", n_chunks,
+		"the inputs are prepared; chunks: %" PRIu64 ", workers: %" PRIu32, n_chunks,
 		run->n_workers);
 	int r = make_table(run);
 	if (r == 0) {

@@ -185,8 +185,7 @@ static int start_job(struct scheduler *scheduler, struct job *job, unsigned n_sl
 	}
 	job_set_state(job, JOB_STATE_RUNNING);
 	job->started_at_ns = clock_realtime_ns();
-	log_job(LOG_LEVEL_NOTICE, job->id, -1, "%s: starts, with %u worker slots", job->name,
-		n_slots);
+	log_job(LOG_LEVEL_NOTICE, job->id, -1, "%s: starts; worker slots: %u", job->name, n_slots);
 	scheduler_notify(scheduler, job->id);
 	return 0;
 }
