@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Long options only: a unit file and a script are read more often than they are typed. What is
+ * Long options (and -h): a unit file and a script are read more often than they are typed. What is
  * wrong is said before anything of the daemon has started.
  */
 #include "daemon/core/arguments.h"
@@ -31,7 +31,7 @@ static const char usage[] = "usage: zooparalleld [--config FILE] [--set KEY=VALU
 			    "  --config FILE    read FILE instead of " ARGUMENTS_DEFAULT_CONFIG "\n"
 			    "  --set KEY=VALUE  override a key of the configuration\n"
 			    "  --once           run what is in the spool, then exit\n"
-			    "  --help           this text\n"
+			    "  -h, --help       this text\n"
 			    "  --version        the version\n"
 			    "\n"
 			    "See zooparalleld(8).\n";
@@ -58,6 +58,7 @@ static enum arguments_exit take_option(int option, struct arguments *arguments)
 	case OPTION_ONCE:
 		arguments->is_once = true;
 		return ARGUMENTS_RUN;
+	case 'h':
 	case OPTION_HELP:
 		fputs(usage, stdout);
 		return ARGUMENTS_EXIT_OK;
@@ -77,7 +78,7 @@ enum arguments_exit arguments_parse(int argc, char **argv, struct arguments *ret
 
 	*ret_arguments = (struct arguments){0};
 	while (code == ARGUMENTS_RUN &&
-	       (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	       (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		code = take_option(option, ret_arguments);
 	}
 	if (code == ARGUMENTS_RUN && optind < argc) {
