@@ -15,7 +15,7 @@
  */
 
 #define WORKER_ENV_SUPERVISOR "ZOOPARALLEL_SUPERVISOR"
-/* Optional, for tests and benchmarks: "portable" is the only scanner so far. */
+/* Optional, for tests and benchmarks: which scanner, see daemon/pipe/csv_scanner.h. */
 #define WORKER_ENV_SCANNER "ZOOPARALLEL_SCANNER"
 
 /* prepare: reads the spec, writes the plan (common/model/plan.h). */

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __PCLMUL__
+#include <immintrin.h>
+#endif
+
 /*
  * Eight bytes at a time in a 64-bit word (the lowest byte comes first), and 64-bit masks with one
  * bit for each byte of a block of 64. A "mark" is a word with 0x80 in the bytes that are meant and
@@ -52,21 +56,33 @@ static inline uint64_t bits_gather(uint64_t mark)
 /* Bit i of the result: the parity of bits 0 to i. */
 static inline uint64_t bits_prefix_xor(uint64_t mask)
 {
+#ifdef __PCLMUL__
+	/* A product without carries, by all ones, adds up (that is: xors) what lies below. */
+	__m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (int64_t)mask), _mm_set1_epi8(-1),
+					       0);
+
+	return (uint64_t)_mm_cvtsi128_si64(product);
+#else
 	mask ^= mask << 1;
 	mask ^= mask << 2;
 	mask ^= mask << 4;
 	mask ^= mask << 8;
 	mask ^= mask << 16;
 	return mask ^ mask << 32;
+#endif
 }
 
-/* The popcnt instruction is not in every amd64; the compiler's stand-in is a call. */
 static inline unsigned bits_count(uint64_t mask)
 {
+#ifdef __POPCNT__
+	return (unsigned)__builtin_popcountll(mask);
+#else
+	/* The popcnt instruction is not in every amd64; the compiler's stand-in is a call. */
 	mask -= mask >> 1 & BITS_EACH(0x55);
 	mask = (mask & BITS_EACH(0x33)) + (mask >> 2 & BITS_EACH(0x33));
 	mask = (mask + (mask >> 4)) & BITS_EACH(0x0f);
 	return (unsigned)((mask * BITS_EACH(1)) >> 56);
+#endif
 }
 
 /* The n lowest bits, n at most 64. */

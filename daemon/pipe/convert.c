@@ -11,9 +11,7 @@
 #include <string.h>
 
 #include "common/model/chunk_table.h"
-#include "daemon/pipe/bits.h"
 #include "daemon/pipe/convert_run.h"
-#include "daemon/pipe/parity.h"
 
 #define WINDOW_TAIL_BYTES ((uint64_t)16 << 10)
 #define WINDOW_MAX_BYTES  ((uint64_t)1 << 20)
@@ -96,8 +94,9 @@ void convert_sink_shrink(struct convert_sink *sink)
 	}
 }
 
-int convert_count(const struct convert_pipe *pipe, struct reader *reader, uint64_t begin,
-		  uint64_t end, bool *ret_quote_parity, uint64_t *ret_newlines)
+int convert_count(const struct converter *converter, const struct convert_pipe *pipe,
+		  struct reader *reader, uint64_t begin, uint64_t end,
+		  struct parity_count *ret_count)
 {
 	struct parity_count count = {0};
 	struct reader_span span;
@@ -111,11 +110,11 @@ int convert_count(const struct convert_pipe *pipe, struct reader *reader, uint64
 		if (r < 0) {
 			return r;
 		}
-		parity_add(&count, &pipe->dialect, span.bytes + (at - from), (size_t)n);
+		converter->scanner->count(&count, &pipe->dialect, span.bytes + (at - from),
+					  (size_t)n);
 		at += n;
 	}
-	*ret_quote_parity = count.quote_parity;
-	*ret_newlines = count.n_newlines;
+	*ret_count = count;
 	return 0;
 }
 
@@ -170,7 +169,8 @@ int convert_run_flush_if_full(struct convert_run *run)
 	return is_full ? sink->flush(sink) : 0;
 }
 
-void convert_run_advance(struct convert_run *run, const uint8_t *bytes, size_t len)
+void convert_run_advance(struct convert_run *run, const uint8_t *bytes, size_t len,
+			 uint64_t n_newlines)
 {
 	struct convert_result *result = &run->result;
 	uint64_t nominal_end = run->range->nominal_end;
@@ -187,7 +187,7 @@ void convert_run_advance(struct convert_run *run, const uint8_t *bytes, size_t l
 		result->overhang_newlines = over.n_newlines;
 		result->overhang_quote_parity = over.quote_parity;
 	}
-	result->end_line += bits_count_byte(bytes, len, '\n');
+	result->end_line += n_newlines;
 	result->end = end;
 }
 

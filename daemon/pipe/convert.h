@@ -10,6 +10,7 @@
 #include "common/model/reject.h"
 #include "common/util/buf.h"
 #include "common/util/macro.h"
+#include "daemon/pipe/parity.h"
 #include "daemon/pipe/reader.h"
 
 /*
@@ -35,7 +36,7 @@ struct convert_pipe *convert_pipe_free(struct convert_pipe *pipe);
 /* What a worker's reader should hold for chunks of this size. */
 size_t convert_window_bytes(uint64_t chunk_size);
 
-/* scanner_name: of csv_index.h, NULL for the best. -EINVAL if there is none, -ENOMEM. */
+/* scanner_name: of csv_scanner.h, NULL for the best. -EINVAL if there is none, -ENOMEM. */
 int converter_new(const char *scanner_name, struct converter **ret_converter) MUST_CHECK;
 struct converter *converter_free(struct converter *converter);
 
@@ -94,8 +95,9 @@ struct convert_range {
  * both sides, which convert_guess() and convert_chunk() then find in the window). Returns as
  * reader_fetch().
  */
-int convert_count(const struct convert_pipe *pipe, struct reader *reader, uint64_t begin,
-		  uint64_t end, bool *ret_quote_parity, uint64_t *ret_newlines) MUST_CHECK;
+int convert_count(const struct converter *converter, const struct convert_pipe *pipe,
+		  struct reader *reader, uint64_t begin, uint64_t end,
+		  struct parity_count *ret_count) MUST_CHECK;
 
 /*
  * The first row start at or after `begin`, if the byte there is inside quotes or not as `quoted`

@@ -18,6 +18,12 @@
 /* Of output, reserved at a time. */
 #define EMIT_STEP_BYTES ((size_t)1 << 20)
 
+struct batch {
+	struct json_rows rows;
+	uint64_t start;
+	size_t n_passed; /* its rows before result.end */
+};
+
 /* Indexes a batch at result.end. Grows it until it has a row's end, or cannot have one. */
 static int index_batch(struct convert_run *run, struct reader_span *ret_span)
 {
@@ -65,7 +71,8 @@ static int emit_rows(struct convert_run *run, struct json_rows *rows, size_t *ro
 	}
 
 	uint8_t *end;
-	size_t stopped_at = json_emit_rows(rows, *row, (uint8_t *)out->data + out->len, &end);
+	uint8_t *begin = (uint8_t *)out->data + out->len;
+	size_t stopped_at = run->converter->scanner->emit(rows, *row, begin, &end);
 
 	out->len = (size_t)(end - (uint8_t *)out->data);
 	run->result.rows += stopped_at - *row;
@@ -74,14 +81,21 @@ static int emit_rows(struct convert_run *run, struct json_rows *rows, size_t *ro
 	return 0;
 }
 
-/* Advances to the start of a row of the batch that began at batch_start. */
-static uint32_t advance_to(struct convert_run *run, const struct json_rows *rows,
-			   uint64_t batch_start, size_t row)
+/* Advances to the start of a row of the batch. */
+static uint32_t advance_to(struct convert_run *run, struct batch *batch, size_t row)
 {
-	uint32_t row_start = csv_index_row_start(rows->index, row);
-	uint32_t from = (uint32_t)(run->result.end - batch_start);
+	uint32_t row_start = csv_index_row_start(batch->rows.index, row);
+	uint32_t from = (uint32_t)(run->result.end - batch->start);
+	const uint8_t *bytes = batch->rows.bytes + from;
+	struct parity_count passed = {.n_newlines = row - batch->n_passed};
 
-	convert_run_advance(run, rows->bytes + from, row_start - from);
+	if (batch->rows.index->has_inner_newlines) {
+		passed.n_newlines = 0;
+		run->converter->scanner->count(&passed, &run->pipe->dialect, bytes,
+					       row_start - from);
+	}
+	convert_run_advance(run, bytes, row_start - from, passed.n_newlines);
+	batch->n_passed = row;
 	return row_start;
 }
 
@@ -101,9 +115,9 @@ static int judge_refused(struct convert_run *run, const struct json_rows *rows, 
 	return convert_row_judge(run, bytes, len);
 }
 
-static int convert_rows(struct convert_run *run, struct json_rows *rows)
+static int convert_rows(struct convert_run *run, struct batch *batch)
 {
-	uint64_t batch_start = run->result.end;
+	struct json_rows *rows = &batch->rows;
 	size_t row = 0;
 
 	while (row < rows->index->n_rows && !convert_run_is_spent(run)) {
@@ -119,7 +133,7 @@ static int convert_rows(struct convert_run *run, struct json_rows *rows)
 			continue;
 		}
 
-		uint32_t start = advance_to(run, rows, batch_start, row);
+		uint32_t start = advance_to(run, batch, row);
 		bool is_done;
 
 		if (start >= rows->start_limit) {
@@ -135,7 +149,7 @@ static int convert_rows(struct convert_run *run, struct json_rows *rows)
 		}
 		row++;
 	}
-	advance_to(run, rows, batch_start, row);
+	advance_to(run, batch, row);
 	return 0;
 }
 
@@ -168,16 +182,21 @@ int convert_batch_next(struct convert_run *run)
 		return convert_row_next(run);
 	}
 
-	struct json_rows rows = {
-		.dialect = &run->pipe->dialect,
-		.keys = &run->pipe->keys,
-		.field_of = run->file->field_of,
-		.index = &run->converter->index,
-		.bytes = span.bytes,
-		.start_limit = (uint32_t)MIN(run->range->nominal_end - start, (uint64_t)UINT32_MAX),
-		.max_row_bytes = run->pipe->dialect.max_row_bytes,
+	uint64_t start_limit = MIN(run->range->nominal_end - start, (uint64_t)UINT32_MAX);
+	struct batch batch = {
+		.start = start,
+		.rows =
+			{
+				.dialect = &run->pipe->dialect,
+				.keys = &run->pipe->keys,
+				.field_of = run->file->field_of,
+				.index = &run->converter->index,
+				.bytes = span.bytes,
+				.start_limit = (uint32_t)start_limit,
+				.max_row_bytes = run->pipe->dialect.max_row_bytes,
+			},
 	};
 
-	adapt_batch(run, csv_index_row_start(rows.index, rows.index->n_rows));
-	return convert_rows(run, &rows);
+	adapt_batch(run, csv_index_row_start(batch.rows.index, batch.rows.index->n_rows));
+	return convert_rows(run, &batch);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/pipe/bits.h"
 #include "daemon/pipe/convert_run.h"
 #include "daemon/pipe/reject_row.h"
 
@@ -131,10 +132,10 @@ static int skip_line(struct convert_run *run)
 		const uint8_t *newline = memchr(span.bytes, '\n', len);
 
 		if (newline != NULL) {
-			convert_run_advance(run, span.bytes, (size_t)(newline - span.bytes) + 1);
+			convert_run_advance(run, span.bytes, (size_t)(newline - span.bytes) + 1, 1);
 			return 0;
 		}
-		convert_run_advance(run, span.bytes, len);
+		convert_run_advance(run, span.bytes, len, 0);
 		if (run->result.end == run->file->identity.size_bytes) {
 			return 0;
 		}
@@ -167,6 +168,9 @@ int convert_row_next(struct convert_run *run)
 	if (r < 0) {
 		return r;
 	}
-	convert_run_advance(run, span.bytes, (size_t)(extent.next - start));
+
+	size_t n_bytes = (size_t)(extent.next - start);
+
+	convert_run_advance(run, span.bytes, n_bytes, bits_count_byte(span.bytes, n_bytes, '\n'));
 	return 0;
 }

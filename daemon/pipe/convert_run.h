@@ -7,6 +7,7 @@
 #include "common/util/macro.h"
 #include "daemon/pipe/convert.h"
 #include "daemon/pipe/csv_index.h"
+#include "daemon/pipe/csv_scanner.h"
 #include "daemon/pipe/dialect.h"
 #include "daemon/pipe/json_emit.h"
 #include "daemon/pipe/row_extent.h"
@@ -46,8 +47,9 @@ struct convert_run {
 /* Whether one of the budgets is used up. */
 bool convert_run_is_spent(const struct convert_run *run);
 
-/* Moves on behind bytes[0..len), which are those at result.end. */
-void convert_run_advance(struct convert_run *run, const uint8_t *bytes, size_t len);
+/* Moves on behind bytes[0..len), which are those at result.end; n_newlines are among them. */
+void convert_run_advance(struct convert_run *run, const uint8_t *bytes, size_t len,
+			 uint64_t n_newlines);
 
 /* Empties the bufs if one is full; the second also reports progress. Return as convert_chunk(). */
 int convert_run_flush_if_full(struct convert_run *run) MUST_CHECK;

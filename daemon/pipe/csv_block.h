@@ -6,6 +6,7 @@
 #include "common/util/macro.h"
 #include "daemon/pipe/bits.h"
 #include "daemon/pipe/csv_index.h"
+#include "daemon/pipe/simd.h"
 
 /*
  * What every scanner does with a block of 64 bytes once it has their masks. Which bytes lie inside
@@ -22,7 +23,7 @@ struct csv_masks {
 	uint64_t newline; /* LF */
 	uint64_t quote;
 	uint64_t cr;
-	uint64_t care; /* what JSON escapes and what is not ASCII, but for quote, LF, CR */
+	uint64_t care; /* what JSON escapes and what may be no UTF-8, but for quote, LF, CR */
 };
 
 /* Carried from block to block. At most one of the first three is set; none: inside a field. */
@@ -66,30 +67,26 @@ static inline uint64_t csv_block_flagged(uint64_t terminators, uint64_t flags, u
 static inline void csv_block_store(struct csv_index *index, uint32_t base,
 				   const struct csv_block *block, struct csv_block_state *state)
 {
-	uint64_t left = block->terminators;
-	uint64_t care = csv_block_flagged(left, block->care & ~left, &state->care);
-	uint64_t quoted = csv_block_flagged(left, block->quoted, &state->quoted);
-	uint32_t *ends = index->field_ends + index->n_fields;
+	uint64_t ends = block->terminators;
+	uint64_t newlines = block->newlines;
+	uint64_t care = 0;
+	uint64_t quoted = 0;
 
-	for (uint64_t newlines = block->newlines; newlines != 0; newlines &= newlines - 1) {
+	if (UNLIKELY((block->care | block->quoted | state->care | state->quoted) != 0)) {
+		care = csv_block_flagged(ends, block->care & ~ends, &state->care);
+		quoted = csv_block_flagged(ends, block->quoted, &state->quoted);
+	}
+	simd_store_ends(index->field_ends + index->n_fields, base, ends, care, quoted);
+	/* The first one is stored even if there is none: mostly there is, or not, at random. */
+	do {
 		uint64_t through = newlines ^ (newlines - 1);
 
-		index->row_ends[index->n_rows++] = (uint32_t)index->n_fields +
-						   bits_count(block->terminators & through);
-	}
-	index->n_fields += bits_count(left);
-	if (LIKELY((care | quoted) == 0)) {
-		for (; left != 0; left &= left - 1) {
-			*ends++ = base + (uint32_t)__builtin_ctzll(left);
-		}
-		return;
-	}
-	for (; left != 0; left &= left - 1) {
-		unsigned at = (unsigned)__builtin_ctzll(left);
-
-		*ends++ = (base + at) | (uint32_t)(care >> at & 1) << 31 |
-			  (uint32_t)(quoted >> at & 1) << 30;
-	}
+		index->row_ends[index->n_rows] = (uint32_t)index->n_fields +
+						 bits_count(ends & through);
+		index->n_rows += newlines != 0;
+		newlines &= newlines - 1;
+	} while (UNLIKELY(newlines != 0));
+	index->n_fields += bits_count(ends);
 }
 
 /* Quotes in the block, or open before it. False if one is not regular. */
@@ -139,6 +136,7 @@ static inline void csv_block_index(const struct dialect *dialect, const uint8_t 
 	    UNLIKELY(!csv_block_quotes(masks, crlf, state, &block))) {
 		csv_block_by_table(dialect, bytes, masks, state, &block);
 	}
+	index->has_inner_newlines |= block.newlines != masks->newline;
 	state->after_terminator = block.terminators >> 63;
 	csv_block_store(index, base, &block, state);
 }

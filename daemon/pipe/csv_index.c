@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the scanners share apart from their inner loops: memory, choice, and the way out for blocks
- * with irregular quotes. The four states of the dialect's table and the carried bits of the blocks
+ * What the scanners share apart from their inner loops: memory, and the way out for blocks with
+ * irregular quotes. The four states of the dialect's table and the carried bits of the blocks
  * say the same, so a block may go either way and the next one the other.
  */
 #include "daemon/pipe/csv_index.h"
@@ -11,23 +11,7 @@
 #include <stdlib.h>
 
 #include "common/util/macro.h"
-#include "common/util/str.h"
 #include "daemon/pipe/csv_block.h"
-
-static const struct csv_scanner *const scanners[] = {&csv_scanner_portable};
-
-const struct csv_scanner *csv_scanner_find(const char *name)
-{
-	if (name == NULL || name[0] == '\0') {
-		return scanners[0];
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(scanners); i++) {
-		if (str_equal(scanners[i]->name, name)) {
-			return scanners[i];
-		}
-	}
-	return NULL;
-}
 
 int csv_index_init(struct csv_index *ret_index)
 {

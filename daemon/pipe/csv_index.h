@@ -16,9 +16,9 @@
  * check.
  *
  * The value of a field without CSV_INDEX_CARE may be copied as it is: nothing in it that JSON
- * escapes, nothing but ASCII, no CR but that of the line end. If it has CSV_INDEX_QUOTED, that is
- * what stands between its first and last byte, which are quotes. A field with CSV_INDEX_CARE may
- * be anything.
+ * escapes, valid UTF-8, no CR but that of the line end. If it has CSV_INDEX_QUOTED, that is what
+ * stands between its first and last byte, which are quotes. A field with CSV_INDEX_CARE may be
+ * anything, but for its UTF-8 if that of the batch is valid.
  */
 #define CSV_INDEX_CARE	    (UINT32_C(1) << 31)
 #define CSV_INDEX_QUOTED    (UINT32_C(1) << 30)
@@ -33,25 +33,13 @@ struct csv_index {
 	uint32_t *row_ends;
 	size_t n_fields;
 	size_t n_rows;
+	bool has_inner_newlines; /* some LFs of the batch do not end rows */
+	bool is_valid_utf8;	 /* known of the batch, but for a character that its end cuts */
 };
 
 /* For batches of at most CSV_INDEX_MAX_BATCH. Returns 0 or -ENOMEM. */
 int csv_index_init(struct csv_index *ret_index) MUST_CHECK;
 void csv_index_deinit(struct csv_index *index);
-
-/* bytes[len .. len + READER_PADDING) must be readable; what they are does not matter. */
-typedef void (*csv_index_fn)(const struct dialect *dialect, const uint8_t *bytes, size_t len,
-			     struct csv_index *index);
-
-struct csv_scanner {
-	const char *name;
-	csv_index_fn index;
-};
-
-extern const struct csv_scanner csv_scanner_portable;
-
-/* The scanner of that name, or the best for NULL and "". NULL if there is none. */
-const struct csv_scanner *csv_scanner_find(const char *name);
 
 /* Row r begins here. */
 static inline uint32_t csv_index_row_start(const struct csv_index *index, size_t r)

@@ -11,10 +11,10 @@
 /*
  * Stage two of the scanner: rows of an index become JSON lines, keys in column order.
  *
- * Copies run in steps of JSON_EMIT_STEP bytes and overrun their ends, in what they read and in
- * what they write.
+ * Copies run in steps of up to JSON_EMIT_STEP bytes and overrun their ends, in what they read and
+ * in what they write.
  */
-enum { JSON_EMIT_STEP = 32 };
+enum { JSON_EMIT_STEP = 64 };
 
 /* What stands before each value: `{"name":"`, `","name":"`, and `"}` LF behind the last. */
 struct json_key {
@@ -53,22 +53,8 @@ static inline size_t json_emit_bound(const struct json_keys *keys, size_t n_rows
 }
 
 /*
- * Emits rows from `row` on to `out`, which has room for them, and stops at the first that is not
- * plainly good: another number of fields, a fault, longer than max_row_bytes with its line end.
- * Returns the number of the row where it stopped; *ret_out is the end of what was written.
- */
-size_t json_emit_rows(const struct json_rows *rows, size_t row, uint8_t *out, uint8_t **ret_out);
-
-/*
  * Emits one row that dialect_split() has found faultless; ends[] are its fields' ends (n_columns).
  * Returns the end of what was written.
  */
 uint8_t *json_emit_row(const struct json_rows *rows, const uint8_t *row, const uint32_t *ends,
 		       uint8_t *out);
-
-/*
- * One value, unquoted and escaped. Returns the end of what was written, NULL if the field has a
- * fault. field[len .. len + READER_PADDING) must be readable.
- */
-uint8_t *json_emit_careful(const struct dialect *dialect, const uint8_t *field, size_t len,
-			   uint8_t *out);

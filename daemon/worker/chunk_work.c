@@ -59,8 +59,7 @@ struct work {
 	uint64_t rows_written, errors_written; /* bytes that were streamed */
 	uint64_t error_lines_left;	       /* that may still be kept */
 	/* The chunk's own bytes, as published: */
-	bool quote_parity;
-	uint64_t n_newlines;
+	struct parity_count count;
 };
 
 static struct chunk_record *record_of(const struct work *work)
@@ -329,13 +328,13 @@ static int publish_scan(struct work *work)
 	if (lane_open_input(work->lane, work->worker, work->place.file) < 0) {
 		return -1;
 	}
-	int r = convert_count(work->lane->pipe, &work->worker->reader, work->place.begin,
-			      work->place.end, &work->quote_parity, &work->n_newlines);
+	int r = convert_count(work->worker->converter, work->lane->pipe, &work->worker->reader,
+			      work->place.begin, work->place.end, &work->count);
 	if (r < 0) {
 		return fail_reading(work, r);
 	}
 	work->worker->progress.bytes_read += (int64_t)(work->place.end - work->place.begin);
-	chunk_table_publish_scan(record_of(work), work->quote_parity, work->n_newlines);
+	chunk_table_publish_scan(record_of(work), work->count.quote_parity, work->count.n_newlines);
 	return 0;
 }
 
@@ -414,9 +413,9 @@ static void accept_empty(struct work *work)
 
 	if (work->truth.start >= work->place.end && !work->place.is_first_of_file) {
 		accept.overhang_newlines = work->before.overhang_newlines -
-					   (uint32_t)work->n_newlines;
+					   (uint32_t)work->count.n_newlines;
 		accept.overhang_quote_parity = work->before.overhang_quote_parity ^
-					       (uint32_t)work->quote_parity;
+					       (uint32_t)work->count.quote_parity;
 	}
 	if (work->truth.row_budget == 0) {
 		accept.flags |= CHUNK_FLAG_END_OF_LIMIT;

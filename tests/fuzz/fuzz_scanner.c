@@ -2,7 +2,7 @@
 /*
  * The conversion against the dialect's walker: the same bytes go through the scanner in chunks, and
  * row by row through the table; both must give the same rows, errors and extents. The first bytes
- * of the input choose dialect, columns, chunk size and window.
+ * of the input choose dialect, columns, chunk size, window and scanner.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +70,10 @@ static void set_up(struct setup *setup, const uint8_t *choices, size_t size)
 	setup->plan.columns = setup->columns;
 	demand(convert_pipe_new("job", &setup->spec, &setup->plan, &setup->pipe) == 0);
 	demand(converter != NULL || converter_new(NULL, &converter) == 0);
+	converter->scanner = csv_scanner_at(choices[5] >> 5 & 3);
+	if (converter->scanner == NULL) {
+		converter->scanner = csv_scanner_at(0);
+	}
 }
 
 static int no_flush(struct convert_sink *sink)

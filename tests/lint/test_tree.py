@@ -75,7 +75,12 @@ def test_clang_format_has_nothing_to_change():
 def test_every_header_compiles_alone():
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
              "-I.", f"-I{BUILD}", "-fsyntax-only", "-x", "c", "/dev/null", "-include"]
-    report([said for said in (run("gcc", *flags, header) for header in HEADERS) if said])
+    # A header for an instruction set needs a compiler that may use it.
+    needs_vectors = re.compile(r"/simd_(avx|utf8)")
+    vectors = ["-march=icelake-server"] if os.uname().machine == "x86_64" else None
+    said = [run("gcc", *(vectors if needs_vectors.search(header) else []), *flags, header)
+            for header in HEADERS if vectors or not needs_vectors.search(header)]
+    report([words for words in said if words])
 
 
 def compiled_sources():

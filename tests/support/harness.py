@@ -22,6 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("ZP_BUILD", "build")
+CPU_FLAGS = set(re.findall(r"\w+", Path("/proc/cpuinfo").read_text()))
+# The scanners that this processor can run, by the newest flag that each needs.
+SCANNERS = [name for name, flag in (("portable", None), ("avx2", "avx2"), ("avx512", "avx512_vbmi2"))
+            if flag is None or flag in CPU_FLAGS]
 DAEMON = BUILD / "zooparalleld"
 WORKER = BUILD / "zooparallel-worker"
 CLIENT = BUILD / "zooparallel"

@@ -5,7 +5,8 @@
  * other parsers and for measuring. Prints what it did as key=value words.
  *
  *	pipe_convert [-d DELIMITER] [-q QUOTE|none] [-s] [-n COLUMNS] [-c CHUNK] [-m MAX_ROW]
- *		     [-l LIMIT] [-r MAX_REJECTS] [-w WINDOW] [-b REPEATS] INPUT ROWS ERRORS
+ *		     [-l LIMIT] [-r MAX_REJECTS] [-w WINDOW] [-b REPEATS] [-k SCANNER]
+ *		     INPUT ROWS ERRORS
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ struct job {
 	uint64_t max_rejects;
 	uint64_t window;
 	uint64_t n_repeats;
+	const char *scanner_name;
 	int in_fd, rows_fd, errors_fd;
 
 	/* What came out. */
@@ -58,18 +60,18 @@ static int progress(struct convert_sink *sink, const struct convert_result *so_f
 }
 
 /* Checks the guess for the chunk that follows `range`, as a worker that only knows parities. */
-static int check_guess(struct job *job, const struct convert_pipe *pipe, struct reader *reader,
-		       uint64_t begin, const struct convert_range *range)
+static int check_guess(struct job *job, const struct converter *converter,
+		       const struct convert_pipe *pipe, struct reader *reader, uint64_t begin,
+		       const struct convert_range *range)
 {
 	struct convert_guess guess;
-	bool quoted = false;
-	uint64_t n_newlines;
-	int r = convert_count(pipe, reader, range->start, begin, &quoted, &n_newlines);
+	struct parity_count count = {0};
+	int r = convert_count(converter, pipe, reader, range->start, begin, &count);
 
 	if (r < 0 || range->start >= range->nominal_end) {
 		return r;
 	}
-	r = convert_guess(pipe, reader, begin, range->nominal_end, quoted, &guess);
+	r = convert_guess(pipe, reader, begin, range->nominal_end, count.quote_parity, &guess);
 	if (r < 0) {
 		return r;
 	}
@@ -85,17 +87,16 @@ static int convert_file(struct job *job, struct converter *converter, struct con
 
 	for (uint64_t begin = 0; begin < size; begin += job->chunk_size) {
 		struct convert_result result;
-		bool parity;
-		uint64_t n_newlines;
+		struct parity_count count;
 
 		range.nominal_end = MIN(begin + job->chunk_size, size);
 		range.row_budget = job->spec.input.limit - job->rows;
 		range.reject_budget = job->max_rejects - job->error;
 
-		int r = convert_count(pipe, reader, begin, range.nominal_end, &parity, &n_newlines);
+		int r = convert_count(converter, pipe, reader, begin, range.nominal_end, &count);
 
 		if (r == 0 && job->chunk_size < 4096) {
-			r = check_guess(job, pipe, reader, begin, &range);
+			r = check_guess(job, converter, pipe, reader, begin, &range);
 		}
 		if (r == 0) {
 			r = convert_chunk(converter, pipe, reader, &range, sink, &result);
@@ -135,7 +136,7 @@ static int run(struct job *job)
 	struct convert_pipe *pipe;
 	struct reader reader;
 	struct convert_sink sink = {.flush = flush, .progress = progress, .user = job};
-	int r = converter_new(NULL, &converter);
+	int r = converter_new(job->scanner_name, &converter);
 
 	if (r == 0) {
 		r = convert_pipe_new("job", &job->spec, &job->plan, &pipe);
@@ -178,7 +179,7 @@ static int parse_options(struct job *job, int argc, char **argv)
 	uint64_t n_columns = 1;
 	int option, r = 0;
 
-	while (r == 0 && (option = getopt(argc, argv, "d:q:sn:c:m:l:r:w:b:")) != -1) {
+	while (r == 0 && (option = getopt(argc, argv, "d:q:sn:c:m:l:r:w:b:k:")) != -1) {
 		uint64_t *numbers[256] = {
 			['n'] = &n_columns,
 			['c'] = &job->chunk_size,
@@ -191,6 +192,8 @@ static int parse_options(struct job *job, int argc, char **argv)
 
 		if (option == 's') {
 			job->spec.input.strict = true;
+		} else if (option == 'k') {
+			job->scanner_name = optarg;
 		} else if (option == 'd') {
 			job->spec.input.delimiter = optarg[0];
 		} else if (option == 'q') {

@@ -4,11 +4,19 @@
 #include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/model/worker_protocol.h"
 #include "common/util/fd.h"
 #include "common/util/macro.h"
 #include "daemon/pipe/convert_run.h"
+
+/* The scanner that this run is about; NULL if the machine cannot run it. */
+static inline const struct csv_scanner *pipe_fixture_scanner(void)
+{
+	return csv_scanner_find(getenv(WORKER_ENV_SCANNER));
+}
 
 /*
  * One input in memory and all that it takes to convert it. Fill `input` and `spec`, call
@@ -23,7 +31,7 @@ struct pipe_fixture {
 	uint64_t chunk_size;
 	size_t window_bytes;
 	uint64_t reject_budget;
-	const struct csv_scanner *scanner; /* NULL: the best */
+	const struct csv_scanner *scanner; /* NULL: pipe_fixture_scanner() */
 
 	struct buf rows, errors;
 	struct convert_result total; /* sums; end, end_line and flags of the last chunk */
@@ -148,7 +156,7 @@ static inline void pipe_fixture_convert(struct pipe_fixture *fixture)
 	buf_clear(&fixture->rows);
 	buf_clear(&fixture->errors);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(converter_new(NULL, &converter), 0);
+	ck_assert_int_eq(converter_new(getenv(WORKER_ENV_SCANNER), &converter), 0);
 	if (fixture->scanner != NULL) {
 		converter->scanner = fixture->scanner;
 	}

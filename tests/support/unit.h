@@ -2,24 +2,32 @@
 #pragma once
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/util/macro.h"
 
 enum { UNIT_TIMEOUT_SECONDS = 60 };
 
+/* What meson takes for "skipped". */
+enum { UNIT_SKIPPED = 77 };
+
 /*
  * The end of a unit test's file: UNIT_MAIN(first_test, second_test) runs the named tests, each in
  * a process of its own (unless CK_FORK=no); UNIT_MAIN_WITH(setup, teardown, ...) each between the
  * two.
  */
-#define UNIT_MAIN(...) UNIT_MAIN_WITH(NULL, NULL, __VA_ARGS__)
-#define UNIT_MAIN_WITH(setup, teardown, ...)                                                       \
+#define UNIT_MAIN(...)			     UNIT_MAIN_WITH(NULL, NULL, __VA_ARGS__)
+#define UNIT_MAIN_WITH(setup, teardown, ...) UNIT_MAIN_IF(true, setup, teardown, __VA_ARGS__)
+
+/* The same where the condition holds; elsewhere nothing runs and the program counts as skipped. */
+#define UNIT_MAIN_IF(condition, setup, teardown, ...)                                              \
 	int main(void)                                                                             \
 	{                                                                                          \
 		const TTest *tests[] = {__VA_ARGS__};                                              \
                                                                                                    \
-		return unit_run(__FILE__, tests, ARRAY_SIZE(tests), setup, teardown);              \
+		return (condition) ? unit_run(__FILE__, tests, ARRAY_SIZE(tests), setup, teardown) \
+				   : UNIT_SKIPPED;                                                 \
 	}
 
 static inline int unit_run(const char *name, const TTest *const *tests, size_t n_tests, SFun setup,
