@@ -84,13 +84,16 @@ static size_t take_bytes(char *data, size_t size, size_t n, void *userdata)
 	return buf_error(body) ? 0 : len;
 }
 
-static int errno_of(CURLcode code)
+static int errno_of(CURL *curl, CURLcode code)
 {
+	long os_errno = 0;
+
 	switch (code) {
 	case CURLE_OK:
 		return 0;
 	case CURLE_COULDNT_CONNECT:
-		return -ECONNREFUSED;
+		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os_errno);
+		return os_errno == EACCES ? -EACCES : -ECONNREFUSED;
 	case CURLE_OPERATION_TIMEDOUT:
 		return -ETIMEDOUT;
 	case CURLE_OUT_OF_MEMORY:
@@ -125,7 +128,7 @@ static int perform(struct api *api, const char *target, struct api_reply *ret_re
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
 	code = curl_easy_perform(curl);
 	if (code != CURLE_OK) {
-		return errno_of(code);
+		return errno_of(curl, code);
 	}
 	*ret_reply = (struct api_reply){0};
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret_reply->status);

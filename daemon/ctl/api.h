@@ -25,8 +25,8 @@ void api_reply_deinit(struct api_reply *reply);
 
 /*
  * 0: the daemon answered, whatever it said; then the reply is the caller's. -ECONNREFUSED: there
- * is no daemon; -ETIMEDOUT: no answer within timeout_ns; -EPROTO: something that is not HTTP, or
- * too much of it; -ENOMEM. `target` begins with "/api/".
+ * is no daemon; -EACCES: its socket is not for this user; -ETIMEDOUT: no answer within timeout_ns;
+ * -EPROTO: something that is not HTTP, or too much of it; -ENOMEM. `target` begins with "/api/".
  */
 int api_get(struct api *api, const char *target, int64_t timeout_ns,
 	    struct api_reply *ret_reply) MUST_CHECK;

@@ -27,6 +27,11 @@ static int complain_errno(const struct ctl *ctl, int error)
 			   ctl->socket_path);
 		return CTL_EXIT_UNREACHABLE;
 	}
+	if (error == -EACCES) {
+		term_error("this user may not connect to %s; try as root or as the daemon's user",
+			   ctl->socket_path);
+		return CTL_EXIT_UNREACHABLE;
+	}
 	if (error == -ETIMEDOUT) {
 		term_error("the daemon on %s does not answer", ctl->socket_path);
 		return CTL_EXIT_UNREACHABLE;

@@ -3,12 +3,13 @@
 import json
 import os
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness import BUILD, DAEMON, Daemon, PATIENCE, spec_of, start_slow, wait_until
+from harness import BUILD, CLIENT, DAEMON, Daemon, PATIENCE, spec_of, start_slow, wait_until
 
 GOOD = b"a,b\n1,2\n3,4\n"
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -341,6 +342,14 @@ def test_files_that_the_daemon_may_not_touch(nobody):
 def test_the_run_directory_is_not_writable(nobody):
     nobody.run_dir.chmod(0o555)
     failing_start(nobody, str(nobody.run_dir), "Permission denied")
+
+
+def test_a_stranger_is_not_told_that_there_is_no_daemon(nobody):
+    nobody.start()
+    done = subprocess.run(["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups", CLIENT, "--socket",
+                           nobody.run_dir / "control.sock", "ls"], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 5 and "this user may not connect to " in done.stderr, done
+    nobody.stop()
 
 
 def test_a_spec_of_a_stranger_is_refused(nobody):
