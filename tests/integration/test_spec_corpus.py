@@ -149,6 +149,7 @@ COMPLAINTS = {
     "fieldnames-string": "$.input.fieldnames: must be an array of strings or null, not a string",
     "fieldnames-number": "$.input.fieldnames[1]: must be a string, not a number",
     "fieldnames-empty-name": "$.input.fieldnames[1]: must not be empty",
+    "fieldnames-nul": "\\u0000",
     "fieldnames-twice": "$.input.fieldnames[3]: the same name as number 2",
     "skip-rows-negative": "$.input.skip_rows: must be from 0 to 9007199254740991",
     "skip-rows-null": "$.input.skip_rows: must be a whole number, not null",
