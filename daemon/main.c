@@ -322,12 +322,12 @@ static void backend_validate(void *ctx, const char *text, size_t len, http_resul
 	answer(fn, userdata, 200, "valid");
 }
 
-static void answer_change(int status, const char *done, const char *refused, http_result_fn fn,
-			  void *userdata)
+static void answer_change(int status, const char *id, const char *done, const char *refused,
+			  http_result_fn fn, void *userdata)
 {
 	switch (status) {
 	case 0:
-		answer(fn, userdata, 200, done);
+		fn(userdata, &(struct http_result){.status = 200, .job_id = id, .text = done});
 		break;
 	case -ENOENT:
 		answer(fn, userdata, 404, "there is no such job");
@@ -343,13 +343,13 @@ static void answer_change(int status, const char *done, const char *refused, htt
 
 static void backend_cancel(void *ctx, const char *id, http_result_fn fn, void *userdata)
 {
-	answer_change(scheduler_cancel(((struct daemon *)ctx)->scheduler, id), "cancelled",
+	answer_change(scheduler_cancel(((struct daemon *)ctx)->scheduler, id), id, "cancelled",
 		      "the job has ended already", fn, userdata);
 }
 
 static void backend_forget(void *ctx, const char *id, http_result_fn fn, void *userdata)
 {
-	answer_change(scheduler_forget(((struct daemon *)ctx)->scheduler, id), "forgotten",
+	answer_change(scheduler_forget(((struct daemon *)ctx)->scheduler, id), id, "forgotten",
 		      "the job has not ended; cancel it first", fn, userdata);
 }
 

@@ -20,7 +20,7 @@ typedef bool (*http_job_fn)(void *userdata, const struct job_view *job);
 /* How a submit, cancel or forget ended. status is an HTTP status; text is a sentence. */
 struct http_result {
 	unsigned status;
-	const char *job_id; /* set when a job was accepted */
+	const char *job_id; /* set when a job was accepted, cancelled or forgotten */
 	const char *text;
 	const char *detail_json; /* NULL or extra members for the problem document, "..." : ... */
 };

@@ -511,7 +511,8 @@ def test_cancel_aborts_and_wait_tells(asked):
     asked.daemon.stop()
     asked.daemon.settings["chunk_size"] = 64
     asked.daemon.start()
-    job_id = submit(asked, spec_of("slow.csv", "out.jsonl"))
+    job_id, other = submit(asked, spec_of("slow.csv", "out.jsonl")), submit(asked, spec_of("slow.csv", "other.jsonl"))
+    assert [one["id"] for one in json.loads(asked("cancel", "--json", other, check=0).stdout)] == [other]
     assert "still " in asked("wait", "--timeout", "100ms", job_id, check=TIMED_OUT).stderr
     assert asked("cancel", job_id, check=0).stdout == f"{job_id}: cancelled\n"
     assert "aborted (cancelled)" in asked("wait", job_id, check=ABORTED).stdout

@@ -177,7 +177,7 @@ def test_submit_validate_and_forget(start):
     assert len(daemon.get("/api/v1/jobs").json["jobs"]) == 1
     check_problem(daemon.request("POST", f"/api/v1/jobs/{job_id}/cancel", unix=True), 409)
     before = daemon.metric("zooparallel_rows_processed_total", pipe="by-http")
-    assert daemon.request("DELETE", f"/api/v1/jobs/{job_id}", unix=True).status in (200, 204)
+    assert daemon.request("DELETE", f"/api/v1/jobs/{job_id}", unix=True).json["id"] == job_id
     check_problem(daemon.get(f"/api/v1/jobs/{job_id}"), 404)
     wait_until(lambda: not (daemon.state / "jobs" / job_id).exists(), "its files to be removed")
     assert daemon.metric("zooparallel_rows_processed_total", pipe="by-http") == before == 3
