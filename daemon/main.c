@@ -273,6 +273,7 @@ static void on_submitted(void *userdata, int status, const char *id, const char 
 	const char *text = error != NULL ? error : strerror(-status);
 
 	if (status < 0) {
+		log_warning("submission %s is not accepted: %s", id, text);
 		answer(submitter->fn, submitter->userdata, status == -EINVAL ? 422 : 503, text);
 		return;
 	}

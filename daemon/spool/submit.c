@@ -125,6 +125,16 @@ static void submit_undo_copy(struct submit *submit)
 	}
 }
 
+/* Says where: the bare error would be taken for one of a file of the client. */
+static void submit_fail(struct submit *submit, int status)
+{
+	if (asprintf(&submit->error, "cannot keep the spec in spool_dir and state_dir: %s",
+		     strerror(-status)) < 0) {
+		submit->error = NULL;
+	}
+	submit_undo(submit, status);
+}
+
 /* All is on disk: hand the job over. */
 static void submit_hand_over(struct submit *submit)
 {
@@ -172,7 +182,7 @@ static void submit_step(void *userdata, const struct storage_reply *reply)
 		return;
 	}
 	if (r < 0) {
-		submit_undo(submit, r);
+		submit_fail(submit, r);
 	}
 }
 

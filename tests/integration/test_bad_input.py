@@ -344,6 +344,21 @@ def test_the_run_directory_is_not_writable(nobody):
     failing_start(nobody, str(nobody.run_dir), "Permission denied")
 
 
+@pytest.mark.parametrize("place", ["spool/active", "state/jobs"])
+def test_a_submission_that_cannot_be_kept_says_where(nobody, place):
+    nobody.start()
+    text = json.dumps(spec_of("a.csv", "b", name="kept-nowhere"))
+    (nobody.tree / place).chmod(0o555)
+    reply = nobody.request("POST", "/api/v1/jobs", body=text, unix=True)
+    complaint = "cannot keep the spec in spool_dir and state_dir: Permission denied"
+    assert reply.status == 503 and reply.json["detail"] == complaint, reply.text
+    assert complaint in nobody.log
+    (nobody.tree / place).chmod(0o755)
+    check_goes_on(nobody)
+    nobody.stop()
+    nobody.check_clean()
+
+
 def test_a_stranger_is_not_told_that_there_is_no_daemon(nobody):
     nobody.start()
     done = subprocess.run(["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups", CLIENT, "--socket",
