@@ -228,8 +228,9 @@ static int request_move(struct intake *intake)
 {
 	struct storage_request request;
 	char from[STORAGE_NAME_MAX];
+	int room = (int)(NAME_MAX - strlen(intake->id) - 1);
 	int n = intake->is_claimed
-			? snprintf(from, sizeof(from), "%s.%.234s", intake->id, intake->name)
+			? snprintf(from, sizeof(from), "%s.%.*s", intake->id, room, intake->name)
 			: snprintf(from, sizeof(from), "%s", intake->name);
 	int r = storage_request_init(&request, STORAGE_RENAME, from, intake->receipt);
 	if (n < 0 || r < 0) {

@@ -300,6 +300,21 @@ START_TEST(an_invalid_spec_leaves_no_job_behind)
 }
 END_TEST
 
+START_TEST(an_invalid_spec_may_have_the_longest_name)
+{
+	char name[NAME_MAX + 1], active[] = "20261122T000000001Z.";
+	int room = (int)(NAME_MAX - strlen(active) - strlen(".json"));
+
+	snprintf(name, sizeof(name), "%0*d.json", room, 0);
+	make_file(incoming_fd, name, "bad");
+	open_spool();
+	wait_until(is_idle);
+	ck_assert_int_eq(count_entries(invalid_fd), 2);
+	ck_assert_int_eq(count_entries(jobs_fd), 0);
+	ck_assert_int_eq(count_entries(active_fd), 0);
+}
+END_TEST
+
 START_TEST(too_large_a_spec_is_refused)
 {
 	char *text = malloc(1024 * 1024 + 2);
@@ -523,6 +538,7 @@ int main(int argc, char **argv)
 		a_half_written_spec_waits_for_its_writer,
 		what_is_no_spec_is_moved_to_invalid_with_its_reason,
 		an_invalid_spec_leaves_no_job_behind,
+		an_invalid_spec_may_have_the_longest_name,
 		too_large_a_spec_is_refused,
 		only_allowed_users_are_served,
 		one_name_may_come_again_and_again,
