@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,14 @@
 #include <unistd.h>
 
 #include "common/util/buf.h"
+#include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/sched/commit.h"
 #include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
+
+#define ERROR_SUFFIX ".error.json"
 
 /* --- one job ---------------------------------------------------------------------------------- */
 
@@ -103,6 +107,39 @@ static void refuse_ended(struct job *job)
 		    "the receipt says that the job has ended, but its result is lost");
 }
 
+/*
+ * The daemon died between the claim of an invalid spec and its move to invalid/, or a newer one
+ * takes specs no more that an older one took: the same is done about it as by the spool. The copy
+ * goes at the next start, when the receipt is out of active/ for sure.
+ */
+static void refuse_spec(struct scheduler *scheduler, const struct stored_job *stored,
+			const char *error)
+{
+	const struct sched_env *env = &scheduler->env;
+	CLEANUP(fd_closep)
+	int invalid_dir_fd = openat(env->options.spool_dir_fd, "invalid",
+				    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+	char name[NAME_MAX + 1], now[CLOCK_TEXT_SIZE];
+
+	if (stored->receipt == NULL) {
+		post_remove_tree(env->options.storage, env->options.jobs_dir_fd, stored->id);
+		return;
+	}
+	snprintf(name, sizeof(name), "%.*s" ERROR_SUFFIX, (int)(NAME_MAX - strlen(ERROR_SUFFIX)),
+		 stored->receipt);
+	buf_printf(&text, "{\"id\":\"%s\",\"file\":", stored->id);
+	buf_add_json_string(&text, stored->meta->file_name, strlen(stored->meta->file_name));
+	buf_add_str(&text, ",\"error\":");
+	buf_add_json_string(&text, error, strlen(error));
+	buf_printf(&text, ",\"refused_at\":\"%s\"}\n", clock_format_utc(now, clock_realtime_ns()));
+	if (invalid_dir_fd >= 0 && buf_error(&text) == 0) {
+		post_write(env->options.storage, invalid_dir_fd, name, text.data, text.len);
+		post_rename(env->options.storage, env->active_dir_fd, invalid_dir_fd,
+			    stored->receipt);
+	}
+}
+
 static int load_unfinished(struct scheduler *scheduler, struct stored_job *stored)
 {
 	const struct scheduler_options *options = &scheduler->env.options;
@@ -117,7 +154,10 @@ static int load_unfinished(struct scheduler *scheduler, struct stored_job *store
 
 	if (r == -EINVAL) {
 		log_job(LOG_LEVEL_ERROR, stored->id, -1,
-			"its spec is no longer valid, so it cannot run again: %s", error);
+			"its spec is invalid, so it cannot run: %s", error);
+		if (stored->commit == NULL) {
+			refuse_spec(scheduler, stored, error);
+		}
 		return 0;
 	}
 	if (r < 0) {

@@ -138,6 +138,16 @@ static bool has_moved_on(struct world *w)
 	return has_result(w) && count_entries(w->dirs[DIR_SPOOL], "active") == 0;
 }
 
+static bool has_moved_receipt(struct world *w)
+{
+	return count_entries(w->dirs[DIR_SPOOL], "active") == 0;
+}
+
+static bool is_forgotten(struct world *w)
+{
+	return !is_there(w->dirs[DIR_JOBS], w->id);
+}
+
 /* A directory in its place keeps result.json from being written. */
 static void submit_unwritable(const char *spec)
 {
@@ -219,6 +229,31 @@ START_TEST(a_job_whose_receipt_has_moved_on_does_not_run_again)
 	ck_assert(has_result(&world));
 	ck_assert(is_there(world.dirs[DIR_SPOOL], to));
 	assert_file_is("out.jsonl", strdup("old"));
+}
+END_TEST
+
+/* It could not be moved to invalid/ before the daemon died: the next start does, once. */
+START_TEST(an_invalid_spec_in_active_is_moved_on_with_its_reason)
+{
+	char path[64];
+
+	world.options.max_jobs = 0;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	ck_assert_int_eq(mkdirat(world.dirs[DIR_SPOOL], "invalid", 0750), 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	stop_daemon();
+	in_job_dir("spec.json", path);
+	put_text(world.dirs[DIR_JOBS], path, "{\"version\":1}");
+	start_daemon();
+	run_until(has_moved_receipt, NULL);
+	snprintf(path, sizeof(path), "invalid/%s.job.json", world.id);
+	ck_assert(is_there(world.dirs[DIR_SPOOL], path));
+	snprintf(path, sizeof(path), "invalid/%s.job.json.error.json", world.id);
+	CLEANUP(free_p) char *reason = get(world.dirs[DIR_SPOOL], path);
+	ck_assert_ptr_nonnull(strstr(reason, "\"input\\\" is missing"));
+	stop_daemon();
+	start_daemon();
+	run_until(is_forgotten, NULL);
 }
 END_TEST
 
@@ -387,6 +422,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
 	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);
 	tcase_add_loop_test(tcase, a_job_whose_receipt_has_moved_on_does_not_run_again, 0, 2);
+	tcase_add_test(tcase, an_invalid_spec_in_active_is_moved_on_with_its_reason);
 	tcase_add_loop_test(tcase, a_commit_is_gone_on_with_when_the_disk_has_another_number, 0, 2);
 	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
 	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
