@@ -54,7 +54,10 @@ int run_new_refused(struct sched_env *env, struct job *job, const struct failure
 /* Fails the run. 0; -EALREADY if it is too late: it is being published or has failed already. */
 int run_fail(struct run *run, const struct failure *failure) MUST_CHECK;
 
-/* Ends the run without an end for the job; a commit under way is left for the next start. */
+/*
+ * Ends the run without an end for the job, unless it was cancelled; a commit under way is left for
+ * the next start.
+ */
 void run_stop(struct run *run);
 
 struct run *run_free(struct run *run);

@@ -441,6 +441,13 @@ void run_stop(struct run *run)
 {
 	struct failure failure;
 
+	if (run->failure.reason == JOB_REASON_CANCELLED && run->commit == NULL) {
+		/* Someone was told that it is cancelled: it must not run again, so it ends now. */
+		if (run->pool != NULL) {
+			pool_stop(run->pool, &run->failure, 0);
+		}
+		return;
+	}
 	run->is_stopping = true;
 	if (run->commit != NULL) {
 		/* It may hang on a slow disk; the next start finds out how far it came. */

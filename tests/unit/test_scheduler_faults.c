@@ -57,6 +57,23 @@ START_TEST(a_stopped_job_runs_again_at_the_next_start)
 }
 END_TEST
 
+START_TEST(a_cancelled_job_does_not_run_again_after_a_stop)
+{
+	world.options.chunk_size_bytes = 256;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	put_csv("in.csv", 60000, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(is_converting, NULL);
+	ck_assert_int_eq(scheduler_cancel(world.scheduler, world.id), 0);
+	stop_daemon();
+	assert_nothing_left();
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_ABORTED, JOB_REASON_CANCELLED);
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+}
+END_TEST
+
 START_TEST(what_a_killed_daemon_left_is_swept)
 {
 	char name[128];
@@ -417,6 +434,7 @@ int main(int argc, char **argv)
 	tcase_set_timeout(tcase, 90);
 	tcase_add_test(tcase, killed_workers_cost_no_row);
 	tcase_add_test(tcase, a_stopped_job_runs_again_at_the_next_start);
+	tcase_add_test(tcase, a_cancelled_job_does_not_run_again_after_a_stop);
 	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
 	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
