@@ -11,6 +11,7 @@ enum {
 	HANDLE_MAX_LIMIT = 1000,
 	HANDLE_DEFAULT_LIMIT = 100,
 	HANDLE_MAX_WAIT_SECONDS = 60,
+	HANDLE_MAX_NAME_BYTES = 200, /* a file is named after it, with the job's ID before it */
 };
 
 enum route_result handle_page(struct exchange *exchange);

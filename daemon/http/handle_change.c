@@ -90,6 +90,11 @@ enum route_result handle_submit(struct exchange *exchange)
 	if (exchange->call != NULL) {
 		return end_call(exchange);
 	}
+	if (submission.name_hint != NULL && strlen(submission.name_hint) > HANDLE_MAX_NAME_BYTES) {
+		answer_problem(exchange->answer, 400, "name has at most %d bytes.",
+			       HANDLE_MAX_NAME_BYTES);
+		return ROUTE_DONE;
+	}
 	if (begin_call(exchange) == NULL) {
 		return ROUTE_DONE;
 	}

@@ -267,6 +267,8 @@ def test_rejected_rows_without_their_text_over_tcp(demo):
 def test_submit_answers_once_the_job_is_there(demo):
     reply = demo.request("POST", "/api/v1/jobs?name=x", unix=True, body="{}")
     assert reply.status == 202 and reply.headers["Location"] == f"/api/v1/jobs/{reply.json['id']}"
+    assert demo.request("POST", f"/api/v1/jobs?name={'x' * 200}", unix=True, body="{}").status == 202
+    check_problem(demo.request("POST", f"/api/v1/jobs?name={'x' * 201}", unix=True, body="{}"), 400)
     problem = check_problem(demo.request("POST", "/api/v1/jobs", unix=True, body="bad"), 422)
     assert (problem["line"], problem["column"]) == (3, 7)
     valid = demo.request("POST", "/api/v1/validate", unix=True, body="{}")
