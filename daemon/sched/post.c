@@ -34,6 +34,11 @@ static void post(struct storage *storage, enum storage_op op, const char *name, 
 	}
 }
 
+void post_unlink(struct storage *storage, int dir_fd, const char *name)
+{
+	post(storage, STORAGE_UNLINK, name, NULL, &dir_fd, 1);
+}
+
 void post_remove_tree(struct storage *storage, int dir_fd, const char *name)
 {
 	post(storage, STORAGE_REMOVE_TREE, name, NULL, &dir_fd, 1);

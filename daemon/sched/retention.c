@@ -5,9 +5,11 @@
  * job that was forgotten is hidden at once and removed as soon as that is so.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "common/util/clock.h"
+#include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/sched/post.h"
 #include "daemon/sched/scheduler_private.h"
@@ -21,6 +23,22 @@ static bool is_due(const struct scheduler *scheduler, const struct job *job, int
 	int64_t age_ns = now_ns - job->result->finished_at_ns;
 
 	return job->is_forgotten || age_ns >= scheduler->env.options.retention_ns;
+}
+
+/*
+ * The spec goes first: should the removal be cut off, a job without spec and result is removed by
+ * the next start, but one that has only lost its result would run again.
+ */
+static void remove_files(const struct scheduler_options *options, const struct job *job)
+{
+	CLEANUP(fd_closep)
+	int dir_fd = openat(options->jobs_dir_fd, job->id,
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (dir_fd >= 0) {
+		post_unlink(options->storage, dir_fd, "spec.json");
+	}
+	post_remove_tree(options->storage, options->jobs_dir_fd, job->id);
 }
 
 /* Returns whether a job that is due must wait for the base. */
@@ -40,8 +58,7 @@ static bool remove_due(struct scheduler *scheduler)
 			must_wait = true;
 			continue;
 		}
-		post_remove_tree(scheduler->env.options.storage, scheduler->env.options.jobs_dir_fd,
-				 job->id);
+		remove_files(&scheduler->env.options, job);
 		log_job(LOG_LEVEL_DEBUG, job->id, -1, "removed: %s",
 			job->is_forgotten ? "forgotten" : "older than the retention");
 		job_list_remove(&scheduler->jobs, job);

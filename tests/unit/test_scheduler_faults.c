@@ -274,6 +274,54 @@ START_TEST(an_invalid_spec_in_active_is_moved_on_with_its_reason)
 }
 END_TEST
 
+static bool has_lost_spec(struct world *w)
+{
+	char path[64];
+
+	in_job_dir("spec.json", path);
+	return !is_there(w->dirs[DIR_JOBS], path);
+}
+
+/* Directories too deep to be removed, so many that one is met before the spec. */
+static void make_irremovable(void)
+{
+	char path[256];
+
+	for (int i = 0; i < 64; i++) {
+		size_t len = (size_t)snprintf(path, sizeof(path), "%s/x%d", world.id, i);
+
+		for (int depth = 0; depth < 20; depth++) {
+			ck_assert_int_eq(mkdirat(world.dirs[DIR_JOBS], path, 0750), 0);
+			len += (size_t)snprintf(path + len, sizeof(path) - len, "/x");
+		}
+	}
+}
+
+START_TEST(a_removal_that_is_cut_off_leaves_no_job_to_run_again)
+{
+	char path[64];
+
+	put_csv("in.csv", 10, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	make_irremovable();
+	ck_assert_int_eq(scheduler_forget(world.scheduler, world.id), 0);
+	run_until(has_lost_spec, NULL);
+	stop_daemon();
+	in_job_dir("result.json", path);
+	unlinkat(world.dirs[DIR_JOBS], path, 0);
+	snprintf(path, sizeof(path), "done/%s.job.json", world.id);
+	ck_assert_int_eq(unlinkat(world.dirs[DIR_SPOOL], path, 0), 0);
+	put_text(world.data_fd, "out.jsonl", "mine");
+	start_daemon();
+	run_until(all_ended, NULL);
+	look(world.id);
+	ck_assert(!world.was_seen);
+	assert_file_is("out.jsonl", strdup("mine"));
+}
+END_TEST
+
 /* A job as a daemon left it that died between commit.json and the first rename. */
 static void leave_committing(uint64_t more_dev)
 {
@@ -441,6 +489,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);
 	tcase_add_loop_test(tcase, a_job_whose_receipt_has_moved_on_does_not_run_again, 0, 2);
 	tcase_add_test(tcase, an_invalid_spec_in_active_is_moved_on_with_its_reason);
+	tcase_add_test(tcase, a_removal_that_is_cut_off_leaves_no_job_to_run_again);
 	tcase_add_loop_test(tcase, a_commit_is_gone_on_with_when_the_disk_has_another_number, 0, 2);
 	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
 	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
