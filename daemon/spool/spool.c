@@ -178,6 +178,10 @@ static void on_listed(void *userdata, const struct storage_reply *reply)
 	spool->is_cut_short = reply->count > MAX_SCAN_NAMES;
 	if (r < 0) {
 		scan_fail(spool, r);
+	} else if (!spool->is_scanned) {
+		/* Not when all are taken: of ten thousand, that is minutes from now. */
+		spool->is_scanned = true;
+		spool_changed(spool);
 	}
 	spool_go_on(spool);
 }

@@ -71,7 +71,7 @@ struct spool *spool_free(struct spool *spool);
 /* Looks at incoming/ now. */
 void spool_rescan(struct spool *spool);
 
-/* True once the first scan is through: everything that was there is claimed or refused. */
+/* True once incoming/ was listed. What lay there may still wait to be claimed: spool_is_idle. */
 bool spool_is_scanned(const struct spool *spool);
 /*
  * What keeps specs from being claimed (a full disk, a read-only spool...), one sentence, or NULL if

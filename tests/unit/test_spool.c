@@ -388,6 +388,26 @@ static void on_count_time(void *userdata, int64_t now_ns)
 	changed(NULL);
 }
 
+static bool is_scanned(void)
+{
+	return spool_is_scanned(spool);
+}
+
+START_TEST(what_waits_does_not_put_off_the_start)
+{
+	for (int i = 0; i < 10; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "%d.json", i);
+		make_file(incoming_fd, name, "{}");
+	}
+	open_spool();
+	wait_until(is_scanned);
+	ck_assert_uint_eq(taken.n, 0);
+	ck_assert(!spool_is_idle(spool));
+	wait_for_taken(10);
+}
+END_TEST
+
 START_TEST(the_areas_are_counted)
 {
 	struct loop_source *timer = NULL;
@@ -543,6 +563,7 @@ int main(int argc, char **argv)
 		only_allowed_users_are_served,
 		one_name_may_come_again_and_again,
 		five_thousand_specs_at_once_are_all_taken,
+		what_waits_does_not_put_off_the_start,
 		the_areas_are_counted,
 		a_storage_that_dies_in_a_claim_costs_no_spec,
 		a_storage_that_dies_elsewhere_is_asked_again,
