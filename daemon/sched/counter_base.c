@@ -176,6 +176,13 @@ static void fold_totals(struct totals_view *totals, const struct job_result *res
 	add(&totals->stats_files_invalid, result->stats_files_invalid);
 }
 
+void totals_add_result(struct totals_view *totals, struct name_totals_view *name,
+		       const struct job_result *result)
+{
+	fold_name(name, result);
+	fold_totals(totals, result);
+}
+
 int counter_base_fold(struct counter_base *base, const struct job_result *result)
 {
 	if (result->finish_sequence <= base->finish_sequence) {
@@ -185,8 +192,7 @@ int counter_base_fold(struct counter_base *base, const struct job_result *result
 	if (!name) {
 		return -ENOMEM;
 	}
-	fold_name(name, result);
-	fold_totals(&base->totals, result);
+	totals_add_result(&base->totals, name, result);
 	base->finish_sequence = result->finish_sequence;
 	return 0;
 }

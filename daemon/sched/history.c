@@ -270,37 +270,12 @@ static void add_rows(struct name_totals_view *totals, const struct fold_state *s
 	}
 }
 
-/* For a job that has ended but must wait for its turn: the same as while it ran. */
-static void add_result(struct name_totals_view *totals, const struct job_result *result)
-{
-	struct fold_state sum = {
-		.rows = (uint64_t)result->total_processed,
-		.success = (uint64_t)result->success_count,
-		.error = (uint64_t)result->error_count,
-		.filtered = (uint64_t)result->filtered,
-		.input_bytes = (uint64_t)result->input_bytes,
-		.out_end = (uint64_t)result->output_bytes,
-	};
-
-	for (size_t code = 0; code < REJECT_N_CODES; code++) {
-		sum.rejects[code] = (uint64_t)result->rejects[code];
-	}
-	add_rows(totals, &sum);
-}
-
+/* A job that has ended but must wait for its turn counts as if that had come. */
 static void add_job(struct history *history, const struct job *job)
 {
 	if (job->result != NULL) {
-		struct worker_tally tally = {
-			.exits_ok = job->result->worker_exits_ok,
-			.exits_error = job->result->worker_exits_error,
-			.exits_signal = job->result->worker_exits_signal,
-			.restarts = job->result->n_worker_restarts,
-			.stats_files_invalid = job->result->stats_files_invalid,
-		};
-
-		add_result(name_totals(history, job->result->name), job->result);
-		add_tally(&history->totals, &tally);
+		totals_add_result(&history->totals, name_totals(history, job->result->name),
+				  job->result);
 	} else if (job->run != NULL) {
 		struct run_info info = run_info(job->run);
 

@@ -117,6 +117,9 @@ void counter_base_render(const struct counter_base *base, struct buf *out);
 int counter_base_parse(const char *text, size_t len, struct counter_base **ret_base) MUST_CHECK;
 /* Adds one result. Results must come in the order of finish_sequence; older ones are ignored. */
 int counter_base_fold(struct counter_base *base, const struct job_result *result) MUST_CHECK;
+/* Adds a result to the totals and to those of its name. */
+void totals_add_result(struct totals_view *totals, struct name_totals_view *name,
+		       const struct job_result *result);
 /* The totals of `name`, made if need be ("_other" beyond NAME_TOTALS_MAX). NULL: no memory. */
 struct name_totals_view *totals_of(struct totals_view *totals, const char *name);
 

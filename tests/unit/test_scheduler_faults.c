@@ -216,6 +216,22 @@ START_TEST(a_success_that_finds_no_room_is_written_down_later)
 }
 END_TEST
 
+/* The counters' base takes results in order, but what is shown does not wait for that. */
+START_TEST(a_job_that_waits_to_be_written_down_holds_no_counter_up)
+{
+	put_csv("in.csv", 10, 0);
+	submit_unwritable(SPEC("\"out.jsonl\"}"));
+	ck_assert_int_eq(scheduler_totals(world.scheduler)->names[0].jobs_completed, 1);
+	submit(SPEC("\"out2.jsonl\"}"));
+	run_until(all_ended, NULL);
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+	ck_assert_uint_eq(totals->n_names, 1);
+	ck_assert_int_eq(totals->names[0].jobs_completed, 2);
+	ck_assert_int_eq(totals->names[0].rows_success, 20);
+	ck_assert_int_eq(totals->names[0].last_rows_processed, 10);
+}
+END_TEST
+
 /* Its result is lost, but its receipt says that it has ended. */
 START_TEST(a_job_whose_receipt_has_moved_on_does_not_run_again)
 {
@@ -487,6 +503,7 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
 	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
 	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);
+	tcase_add_test(tcase, a_job_that_waits_to_be_written_down_holds_no_counter_up);
 	tcase_add_loop_test(tcase, a_job_whose_receipt_has_moved_on_does_not_run_again, 0, 2);
 	tcase_add_test(tcase, an_invalid_spec_in_active_is_moved_on_with_its_reason);
 	tcase_add_test(tcase, a_removal_that_is_cut_off_leaves_no_job_to_run_again);
