@@ -34,6 +34,7 @@ struct csv_block_state {
 	/* Bit 0: the field that has begun had a byte of... */
 	uint64_t care;
 	uint64_t quoted;
+	uint32_t row_flag; /* CSV_INDEX_FLAGGED once the row that has begun has a flagged field */
 };
 
 #define CSV_BLOCK_STATE_INIT ((struct csv_block_state){.after_terminator = 1})
@@ -71,21 +72,27 @@ static inline void csv_block_store(struct csv_index *index, uint32_t base,
 	uint64_t newlines = block->newlines;
 	uint64_t care = 0;
 	uint64_t quoted = 0;
+	uint64_t flagged;
 
 	if (UNLIKELY((block->care | block->quoted | state->care | state->quoted) != 0)) {
 		care = csv_block_flagged(ends, block->care & ~ends, &state->care);
 		quoted = csv_block_flagged(ends, block->quoted, &state->quoted);
 	}
+	flagged = care | quoted;
 	simd_store_ends(index->field_ends + index->n_fields, base, ends, care, quoted);
 	/* The first one is stored even if there is none: mostly there is, or not, at random. */
 	do {
 		uint64_t through = newlines ^ (newlines - 1);
+		uint32_t flag = (flagged & through) != 0 ? CSV_INDEX_FLAGGED : state->row_flag;
 
-		index->row_ends[index->n_rows] = (uint32_t)index->n_fields +
-						 bits_count(ends & through);
+		index->row_ends[index->n_rows] =
+			((uint32_t)index->n_fields + bits_count(ends & through)) | flag;
 		index->n_rows += newlines != 0;
+		state->row_flag = newlines != 0 ? 0 : flag;
+		flagged &= ~through;
 		newlines &= newlines - 1;
 	} while (UNLIKELY(newlines != 0));
+	state->row_flag |= flagged != 0 ? CSV_INDEX_FLAGGED : 0;
 	index->n_fields += bits_count(ends);
 }
 

@@ -23,13 +23,15 @@
 #define CSV_INDEX_CARE	    (UINT32_C(1) << 31)
 #define CSV_INDEX_QUOTED    (UINT32_C(1) << 30)
 #define CSV_INDEX_OFFSET    (CSV_INDEX_QUOTED - 1)
+#define CSV_INDEX_FLAGGED   (UINT32_C(1) << 31)
 #define CSV_INDEX_MAX_BATCH (256u << 10)
 
 struct csv_index {
 	/* Offset from the batch's start of the delimiter or LF behind each field, with its flags.
 	 * Fields of the row that is not complete stand behind the last row. */
 	uint32_t *field_ends;
-	/* Number of fields through each complete row's last. */
+	/* Number of fields through each complete row's last; CSV_INDEX_FLAGGED if one of the row's
+	 * fields has a flag. */
 	uint32_t *row_ends;
 	size_t n_fields;
 	size_t n_rows;
@@ -41,8 +43,16 @@ struct csv_index {
 int csv_index_init(struct csv_index *ret_index) MUST_CHECK;
 void csv_index_deinit(struct csv_index *index);
 
+/* Number of fields before row r. */
+static inline uint32_t csv_index_row_first(const struct csv_index *index, size_t r)
+{
+	return r == 0 ? 0 : index->row_ends[r - 1] & ~CSV_INDEX_FLAGGED;
+}
+
 /* Row r begins here. */
 static inline uint32_t csv_index_row_start(const struct csv_index *index, size_t r)
 {
-	return r == 0 ? 0 : (index->field_ends[index->row_ends[r - 1] - 1] & CSV_INDEX_OFFSET) + 1;
+	uint32_t first = csv_index_row_first(index, r);
+
+	return r == 0 ? 0 : (index->field_ends[first - 1] & CSV_INDEX_OFFSET) + 1;
 }

@@ -29,6 +29,7 @@ int json_keys_init(struct json_keys *ret_keys, char *const *columns, size_t n_co
 	CLEANUP(free_p) struct json_key *keys = calloc(n_columns + 1, sizeof(*keys));
 	CLEANUP(buf_deinit) struct buf buf = BUF_INIT;
 	size_t n_row_bytes;
+	size_t longest = 0;
 
 	if (keys == NULL) {
 		return -ENOMEM;
@@ -37,6 +38,9 @@ int json_keys_init(struct json_keys *ret_keys, char *const *columns, size_t n_co
 		add_key(&buf, &keys[c], c == 0 ? "{" : "\",", columns[c]);
 	}
 	add_key(&buf, &keys[n_columns], "\"}\n", NULL);
+	for (size_t c = 0; c <= n_columns; c++) {
+		longest = MAX(longest, (size_t)keys[c].len);
+	}
 	n_row_bytes = buf.len;
 	buf_add(&buf, padding, sizeof(padding));
 	if (buf_error(&buf) < 0) {
@@ -47,6 +51,7 @@ int json_keys_init(struct json_keys *ret_keys, char *const *columns, size_t n_co
 		.keys = TAKE_PTR(keys),
 		.n_columns = n_columns,
 		.n_row_bytes = n_row_bytes,
+		.longest = longest,
 	};
 	return 0;
 }

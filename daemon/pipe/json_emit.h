@@ -27,6 +27,7 @@ struct json_keys {
 	struct json_key *keys; /* n_columns + 1 */
 	size_t n_columns;
 	size_t n_row_bytes; /* length of all together: a row without its values */
+	size_t longest;	    /* length of the longest */
 };
 
 /* columns are valid UTF-8, and fewer than 4 GiB in all. Returns 0 or -ENOMEM. */

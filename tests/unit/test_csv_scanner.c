@@ -43,7 +43,7 @@ static uint32_t random_below(uint32_t n)
 	return (uint32_t)(random_state >> 32) % n;
 }
 
-/* Adds "start:" of each row that the emitter has refused, and all that it has emitted. */
+/* Adds what the emitter gives, "start:" of each row that it refuses, and the fields' ends. */
 static void convert(const struct csv_scanner *scanner, const struct dialect *dialect,
 		    const uint8_t *bytes, size_t len, struct buf *out)
 {
@@ -59,7 +59,6 @@ static void convert(const struct csv_scanner *scanner, const struct dialect *dia
 
 	scanner->index(dialect, bytes, len, &fields);
 	rows.end_row = fields.n_rows;
-	buf_printf(out, "%zu rows, %zu fields\n", fields.n_rows, fields.n_fields);
 	for (size_t row = 0; row < fields.n_rows; row++) {
 		size_t from = csv_index_row_start(&fields, row);
 		uint8_t *end;
@@ -73,7 +72,9 @@ static void convert(const struct csv_scanner *scanner, const struct dialect *dia
 		}
 	}
 	for (size_t f = 0; f < fields.n_fields; f++) {
-		buf_printf(out, " %u", fields.field_ends[f] & CSV_INDEX_OFFSET);
+		uint32_t end = fields.field_ends[f] & CSV_INDEX_OFFSET;
+
+		buf_add(out, &end, sizeof(end));
 	}
 }
 
@@ -181,7 +182,7 @@ START_TEST(all_scanners_give_the_same_for_every_byte_at_every_place)
 	struct dialect csv = make_dialect(',', '"', false);
 	uint8_t bytes[200 + READER_PADDING] = {0};
 
-	for (size_t at = 0; at < 140; at++) {
+	for (size_t at = 0; at < 80; at++) {
 		for (unsigned byte = 0; byte < 256; byte++) {
 			for (size_t i = 0; i < 200; i++) {
 				bytes[i] = (uint8_t)("ab,\"cd\",\"ef\"\n"[i % 13]);
@@ -207,7 +208,7 @@ START_TEST(long_fields_and_keys_are_copied_whole)
 		check_all_alike(&csv, bytes, n + 6);
 		convert(csv_scanner_at(0), &csv, bytes, n + 6, &out);
 		buf_printf(&wanted,
-			   "1 rows, 3 fields\n{\"a\":\"%.*s\",\"quite "
+			   "{\"a\":\"%.*s\",\"quite "
 			   "\\\"long\\\"\":\"\",\"%s\":\"w\"}\n",
 			   (int)n, (const char *)bytes, columns[2]);
 		ck_assert_uint_le(wanted.len, out.len);
@@ -268,7 +269,10 @@ START_TEST(utf8_is_judged_as_the_table_of_characters_does)
 
 	for (unsigned first = 0x80; first < 256; first++) {
 		for (unsigned second = 0x40; second < 256; second++) {
-			for (size_t i = 0; i < ARRAY_SIZE(thirds) * ARRAY_SIZE(thirds); i++) {
+			/* More than two bytes are only looked at behind such a lead. */
+			size_t n_tails = first < 0xe0 ? 4 : ARRAY_SIZE(thirds) * ARRAY_SIZE(thirds);
+
+			for (size_t i = 0; i < n_tails; i++) {
 				const uint8_t sequence[4] = {(uint8_t)first, (uint8_t)second,
 							     thirds[i % ARRAY_SIZE(thirds)],
 							     thirds[i / ARRAY_SIZE(thirds)]};
