@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from process import pss_bytes
-from settings import COPY_LOOP, DATA, RUNS
+from settings import COPY_LOOP, DATA, RUNS, WARM
 
 
 @dataclass
@@ -122,9 +122,10 @@ class Cat:
         return sample
 
 
-def settle():
-    """What the run before has removed and dirtied is not to be written at the cost of the next."""
+def settle(dataset):
+    """The same start for every run: nothing left to write, the files in the cache, memory at hand."""
     subprocess.run(["sync", "-f", DATA], check=True)
+    subprocess.run([WARM, str(dataset.out_size), dataset.path, dataset.expected], check=True)
 
 
 def interleave(dataset, contestants, runs=RUNS):
@@ -137,9 +138,9 @@ def interleave(dataset, contestants, runs=RUNS):
         series.warm_up = contestant.run(dataset, is_warm_up=True)
     for _ in range(runs):
         for contestant, series in zip(contestants, found):
-            settle()
+            settle(dataset)
             series.copies.append(copy.run(dataset))
-            settle()
+            settle(dataset)
             series.samples.append(contestant.run(dataset))
         reference.samples += [series.copies[-1] for series in found]
     reference.copies = reference.samples

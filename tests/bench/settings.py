@@ -22,6 +22,7 @@ BENCH = TOP / "tests/bench"
 BUILD = TOP / os.environ.get("ZP_BUILD", "build")
 MAKE_DATA = BUILD / "tests/bench/make_data"
 COPY_LOOP = BUILD / "tests/bench/copy_loop"
+WARM = BUILD / "tests/bench/warm"
 CLIENT = BUILD / "zooparallel"
 
 ALL_PARTS = "plain quoted wide long peers reporting watching many memory sizes workers"
