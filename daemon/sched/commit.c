@@ -247,16 +247,21 @@ static int request_rename(struct commit *commit, const struct commit_output *out
 	return commit_submit(commit, &request, fds);
 }
 
+/*
+ * All is published: the job ends here, for its file and for whoever looks. commit.json, written
+ * before, says nothing of the end: whoever goes on from it comes through here too.
+ */
 static int request_result(struct commit *commit, const struct commit_output *output)
 {
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
-	struct job_result result = *commit->options->result;
+	struct job_result *result = commit->options->result;
+	result->finished_at_ns = clock_realtime_ns();
+	result->commit_seconds = (double)(clock_monotonic_ns() - commit->started_at_ns) /
+				 (double)CLOCK_NS_PER_SEC;
 	if (commit->is_unsynced) {
 		return SKIPPED;
 	}
-	result.commit_seconds = (double)(clock_monotonic_ns() - commit->started_at_ns) /
-				(double)CLOCK_NS_PER_SEC;
-	job_result_render(&result, &text);
+	job_result_render(result, &text);
 	return request_write(commit, RESULT_FILE_NAME, &text);
 }
 

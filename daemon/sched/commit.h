@@ -36,10 +36,10 @@ struct commit_options {
 	int job_dir_fd;			   /* <state_dir>/jobs/ID */
 	int active_dir_fd, receipt_dir_fd; /* spool/active, spool/done or spool/failed */
 	const char *receipt;
-	const struct job_result *result; /* complete, but for commit_seconds */
-	struct commit_output *outputs;	 /* errors first */
-	size_t n_outputs;		 /* 0: only the result and the receipt */
-	bool is_recorded;		 /* commit.json is there, from before a restart */
+	struct job_result *result;     /* complete, but for its end: see commit_start */
+	struct commit_output *outputs; /* errors first */
+	size_t n_outputs;	       /* 0: only the result and the receipt */
+	bool is_recorded;	       /* commit.json is there, from before a restart */
 };
 
 enum {
@@ -66,7 +66,8 @@ typedef void (*commit_done_fn)(void *userdata, int status, enum job_reason reaso
 
 /*
  * options and all it points to must live until done_fn, which is called exactly once and not from
- * inside commit_start.
+ * inside commit_start. The result's finished_at_ns and commit_seconds are set when it is about to
+ * be written.
  */
 int commit_start(const struct commit_options *options, commit_done_fn fn, void *userdata,
 		 struct commit **ret_commit) MUST_CHECK;

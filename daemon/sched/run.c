@@ -134,6 +134,7 @@ struct run_info run_info(const struct run *run)
 		.plan = run->plan,
 		.n_workers = run->n_workers,
 		.tally = run->tally,
+		.ended_at_ns = run->result != NULL ? run->result->finished_at_ns : 0,
 	};
 
 	if (run->lanes.states != NULL) {

@@ -75,6 +75,7 @@ struct run_info {
 	struct watch_memory memory;
 	uint32_t n_workers, n_workers_alive;
 	struct worker_tally tally;
+	int64_t ended_at_ns; /* the job has ended but for the tidying up; 0: not yet */
 	const struct worker_view *workers; /* NULL, or n_workers entries */
 };
 struct run_info run_info(const struct run *run);

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 
 #include "common/util/buf.h"
-#include "common/util/clock.h"
 #include "common/util/log.h"
 #include "common/util/num.h"
 #include "daemon/sched/run_private.h"
@@ -203,8 +202,6 @@ static void on_committed(void *userdata, int status, enum job_reason reason, con
 	run->job->unsaved = status == COMMIT_UNSYNCED  ? JOB_LEFT_TO_NEXT_START
 			    : status == COMMIT_UNSAVED ? JOB_UNSAVED
 						       : JOB_SAVED;
-	run->result->commit_seconds = (double)(clock_monotonic_ns() - run->commit_started_ns) /
-				      (double)CLOCK_NS_PER_SEC;
 	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s rows, %" PRId64 " of them rejected%s%s",
 		job_state_name(run->result->state),
 		num_format_count(text, (uint64_t)run->result->total_processed),
@@ -281,7 +278,7 @@ int run_publish(struct run *run)
 	run->commit_options.receipt = run->job->receipt;
 	run->commit_options.result = run->result;
 	run->commit_options.outputs = run->commit_outputs;
-	run->commit_started_ns = clock_monotonic_ns();
+	run->result->finished_at_ns = 0; /* not yet: the commit takes time too */
 	int r = commit_start(&run->commit_options, on_committed, run, &run->commit);
 	if (r == 0) {
 		run->phase = RUN_PHASE_COMMITTING;

@@ -63,7 +63,6 @@ struct run {
 	struct commit *commit;
 	struct commit_output *commit_outputs;
 	struct commit_options commit_options;
-	int64_t commit_started_ns;
 	struct commit_record *recovered;
 
 	struct job_result *result;

@@ -13,10 +13,10 @@ static double seconds_between(int64_t from_ns, int64_t to_ns)
 	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)CLOCK_NS_PER_SEC : 0.0;
 }
 
-static void show_times(struct job_view *view)
+/* ended_at_ns: 0 if it has not. */
+static void show_times(struct job_view *view, int64_t ended_at_ns)
 {
-	int64_t now_ns = clock_realtime_ns();
-	int64_t end_ns = view->finished_at_ns != 0 ? view->finished_at_ns : now_ns;
+	int64_t end_ns = ended_at_ns != 0 ? ended_at_ns : clock_realtime_ns();
 
 	if (view->started_at_ns != 0) {
 		view->queue_seconds = seconds_between(view->submitted_at_ns, view->started_at_ns);
@@ -78,7 +78,7 @@ static void show_result(const struct job_result *result, struct view_room *room,
 	view->finished_at_ns = result->finished_at_ns;
 	view->n_workers = result->n_workers;
 	view->n_worker_restarts = result->n_worker_restarts;
-	show_times(view);
+	show_times(view, view->finished_at_ns);
 	if (view->duration_seconds > 0.0) {
 		view->items_per_second = (double)view->total_processed / view->duration_seconds;
 	}
@@ -175,7 +175,7 @@ static void show_live(const struct job *job, struct view_room *room, struct job_
 		info = run_info(job->run);
 		show_run(job, &info, view);
 	}
-	show_times(view);
+	show_times(view, info.ended_at_ns);
 	show_live_pipes(job->spec, &info, room, view);
 }
 

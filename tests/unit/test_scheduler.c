@@ -79,6 +79,31 @@ START_TEST(an_empty_input_gives_an_empty_output)
 }
 END_TEST
 
+static double longest_seconds; /* as shown of the job while it lived */
+
+static void note_duration(struct world *w)
+{
+	look(w->id);
+	longest_seconds = MAX(longest_seconds, w->seen.duration_seconds);
+}
+
+START_TEST(an_ended_job_took_no_less_than_was_shown)
+{
+	longest_seconds = 0;
+	put_csv("in.csv", _i == 0 ? 1000 : 0, 0);
+	submit(_i < 2 ? SPEC("\"out.jsonl\"}") : SPEC("\"none/out.jsonl\"}"));
+	run_until(all_ended, note_duration);
+	look(world.id);
+	ck_assert(longest_seconds > 0);
+	ck_assert_double_ge(world.seen.duration_seconds, longest_seconds);
+	stop_daemon();
+	start_daemon();
+	double seconds = world.seen.duration_seconds;
+	look(world.id);
+	ck_assert_double_eq(world.seen.duration_seconds, seconds);
+}
+END_TEST
+
 static const struct {
 	const char *spec;
 	enum job_reason reason;
@@ -223,6 +248,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, too_many_rejects_publish_the_error_file_alone);
 	tcase_add_test(tcase, a_wrong_delimiter_that_rejects_every_row_fails);
 	tcase_add_test(tcase, an_empty_input_gives_an_empty_output);
+	tcase_add_loop_test(tcase, an_ended_job_took_no_less_than_was_shown, 0, 3);
 	tcase_add_loop_test(tcase, a_job_that_cannot_work_is_refused_and_changes_nothing, 0,
 			    ARRAY_SIZE(bad_specs));
 	tcase_add_test(tcase, a_target_of_a_live_job_is_refused_by_name);
