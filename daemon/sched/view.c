@@ -31,6 +31,8 @@ static void show_times(struct job_view *view, int64_t ended_at_ns)
 static void show_result_pipes(const struct job_result *result, struct view_room *room,
 			      struct job_view *view)
 {
+	bool is_completed = result->state == JOB_STATE_COMPLETED;
+
 	view->n_pipes = MIN(result->n_pipes, (size_t)JOB_SPEC_MAX_PIPES);
 	view->pipes = room->pipes;
 	for (size_t i = 0; i < view->n_pipes; i++) {
@@ -44,7 +46,7 @@ static void show_result_pipes(const struct job_result *result, struct view_room 
 			.success_count = pipe->success_count,
 			.error_count = pipe->error_count,
 			.filtered = pipe->filtered,
-			.bytes_total = pipe->input_bytes,
+			.bytes_total = is_completed ? pipe->input_bytes : -1,
 			.bytes_done = pipe->input_bytes,
 		};
 	}

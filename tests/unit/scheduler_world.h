@@ -47,8 +47,9 @@ struct world {
 	bool (*is_done)(struct world *world);
 	int64_t deadline_ns;
 	bool is_stopped;
-	char id[24];	      /* the job that the test looks at */
-	struct job_view seen; /* its plain values */
+	char id[24];		    /* the job that the test looks at */
+	struct job_view seen;	    /* its plain values */
+	struct pipe_view seen_pipe; /* the first */
 	char seen_message[1024];
 	char seen_phase[32];
 	bool was_seen;
@@ -212,6 +213,7 @@ static inline bool on_view(void *userdata, const struct job_view *view)
 {
 	world.was_seen = true;
 	world.seen = *view;
+	world.seen_pipe = view->pipes[0];
 	snprintf(world.seen_message, sizeof(world.seen_message), "%s", view->message);
 	snprintf(world.seen_phase, sizeof(world.seen_phase), "%s", view->phase);
 	memset(world.pids, 0, sizeof(world.pids));

@@ -132,6 +132,7 @@ START_TEST(a_job_that_cannot_work_is_refused_and_changes_nothing)
 	submit(bad_specs[_i].spec);
 	run_until(all_ended, NULL);
 	assert_ended(JOB_STATE_FAILED, bad_specs[_i].reason);
+	ck_assert_int_eq(world.seen_pipe.bytes_total, -1); /* no one knows */
 	ck_assert_uint_eq(count_entries(world.data_fd, "."), n_before);
 	ck_assert_str_ne(world.seen_message, "");
 	assert_file_is("old.jsonl", strdup("old"));
