@@ -14,6 +14,7 @@
 #include "daemon/core/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -23,7 +24,8 @@
 #include "common/util/fd.h"
 #include "common/util/process.h"
 
-#define NS_PER_US 1000
+#define NS_PER_US    1000
+#define LAST_REAP_NS (1 * CLOCK_NS_PER_SEC)
 
 struct loop {
 	sd_event *event;
@@ -63,14 +65,30 @@ int loop_new(struct loop **ret_loop)
 	return 0;
 }
 
+/*
+ * A storage process ends at once when its socket is closed, unless its disk hangs. Not every
+ * process 1 reaps what we would leave it (a container's often does not).
+ */
+static void reap_last(const struct loop_source *reaper, int64_t deadline_ns)
+{
+	struct pollfd pollfd = {.fd = reaper->pidfd, .events = POLLIN};
+	int64_t left_ns = MAX(deadline_ns - clock_monotonic_ns(), INT64_C(0));
+	siginfo_t info;
+	if (poll(&pollfd, 1, (int)(left_ns / CLOCK_NS_PER_MS)) > 0) {
+		waitid(P_PIDFD, (id_t)reaper->pidfd, &info, WEXITED);
+	}
+}
+
 struct loop *loop_free(struct loop *loop)
 {
 	if (!loop) {
 		return NULL;
 	}
+	int64_t deadline_ns = clock_monotonic_ns() + LAST_REAP_NS;
 	while (loop->reapers) {
 		struct loop_source *reaper = loop->reapers;
 		loop->reapers = reaper->next;
+		reap_last(reaper, deadline_ns);
 		loop_source_free(reaper);
 	}
 	sd_event_unref(loop->event);

@@ -57,8 +57,8 @@ int loop_add_child(struct loop *loop, pid_t pid, loop_child_fn fn, void *userdat
 		   struct loop_source **ret_source) MUST_CHECK;
 
 /*
- * Reaps the child whenever it ends and tells no one; the loop owns what it needs for that. On
- * failure the child is not reaped.
+ * Reaps the child whenever it ends and tells no one; the loop owns what it needs for that, and
+ * gives it a second to end when it is freed. On failure the child is not reaped.
  */
 int loop_reap_child(struct loop *loop, pid_t pid) MUST_CHECK;
 

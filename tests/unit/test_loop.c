@@ -260,6 +260,21 @@ START_TEST(the_loop_reaps_children_that_no_one_waits_for)
 }
 END_TEST
 
+START_TEST(a_loop_that_ends_waits_a_moment_for_the_children_it_reaps)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		usleep(50 * 1000);
+		_exit(0);
+	}
+	ck_assert_int_eq(loop_reap_child(loop, pid), 0);
+	teardown();
+	ck_assert_int_eq(waitpid(pid, NULL, 0), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	setup();
+}
+END_TEST
+
 static void on_inotify_exit(void *userdata, const struct inotify_event *event)
 {
 	struct seen *seen = userdata;
@@ -498,6 +513,7 @@ int main(int argc, char **argv)
 		a_signal_arrives_as_an_event,
 		a_child_is_reaped_and_told_with_its_code,
 		the_loop_reaps_children_that_no_one_waits_for,
+		a_loop_that_ends_waits_a_moment_for_the_children_it_reaps,
 		a_directory_is_watched_by_its_descriptor,
 		a_deferred_call_happens_in_the_loop,
 		fds_are_placed_from_3_on_in_the_order_given,
