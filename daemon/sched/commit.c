@@ -385,7 +385,7 @@ static void commit_unsynced(struct commit *commit, const char *target, int statu
 }
 
 /* The step failed: on to the next if it can be lived with, else to the undo steps. */
-static void commit_fail(struct commit *commit, int status)
+static void commit_fail(struct commit *commit, int status, const char *why)
 {
 	const struct commit_output *output = current_output(commit);
 	const char *id = commit->options->result->id;
@@ -401,14 +401,13 @@ static void commit_fail(struct commit *commit, int status)
 	}
 	commit->is_unsaved |= commit->step == STEP_RESULT;
 	if (!is_fatal(commit)) {
-		log_job(LOG_LEVEL_WARNING, id, -1, "cannot %s %s: %s", what, name,
-			strerror(-status));
+		log_job(LOG_LEVEL_WARNING, id, -1, "cannot %s %s: %s", what, name, why);
 		commit->index++;
 		return;
 	}
 	commit->status = status;
 	failure_set(&commit->failure, reason_of(commit, -status), "cannot %s %s: %s", what, name,
-		    strerror(-status));
+		    why);
 	commit->step = STEP_UNDO_RECORD;
 	commit->index = 0;
 }
@@ -424,7 +423,7 @@ static void commit_run(struct commit *commit)
 		if (r > 0) {
 			break;
 		}
-		commit_fail(commit, r);
+		commit_fail(commit, r, strerror(-r));
 	}
 	int published = commit->is_unsynced  ? COMMIT_UNSYNCED
 			: commit->is_unsaved ? COMMIT_UNSAVED
@@ -440,7 +439,8 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 	bool is_again = reply->status < 0 && is_worth_it && commit->n_repeats < MAX_N_REPEATS;
 	commit->n_repeats = is_again ? commit->n_repeats + 1 : 0;
 	if (reply->status < 0 && !is_again) {
-		commit_fail(commit, reply->status);
+		commit_fail(commit, reply->status,
+			    reply->is_lost ? "the storage process died" : strerror(-reply->status));
 	} else if (!is_again) {
 		commit->index++;
 	}

@@ -345,6 +345,7 @@ START_TEST(a_storage_that_dies_in_an_fsync_fails_the_commit)
 		run_commit();
 		ck_assert(killer_has_struck());
 		assert_failed(JOB_REASON_IO_ERROR);
+		ck_assert_ptr_nonnull(strstr(outcome.message, "the storage process died"));
 		ck_assert_int_eq(count_entries(data_fd), 0);
 		teardown();
 		setup();
