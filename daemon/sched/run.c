@@ -122,7 +122,7 @@ static const char *const phase_names[RUN_N_PHASES] = {
 	[RUN_PHASE_LOCKING] = "preparing",     [RUN_PHASE_SWEEPING] = "preparing",
 	[RUN_PHASE_PREPARING] = "preparing",   [RUN_PHASE_CONVERTING] = "converting",
 	[RUN_PHASE_CHECKING] = "committing",   [RUN_PHASE_SETTLING] = "committing",
-	[RUN_PHASE_COMMITTING] = "committing", [RUN_PHASE_CLOSING] = "committing",
+	[RUN_PHASE_COMMITTING] = "committing", [RUN_PHASE_CLOSING] = "closing",
 	[RUN_PHASE_ENDED] = "finished",
 };
 

@@ -121,6 +121,12 @@ static const struct {
 	{SPEC("\"o\"},\"errors\":{\"path\":\"in.csv\"}"), JOB_REASON_OUTPUT_UNWRITABLE},
 };
 
+static void must_not_commit(struct world *w)
+{
+	look(w->id);
+	ck_assert_str_ne(w->seen_phase, "committing");
+}
+
 START_TEST(a_job_that_cannot_work_is_refused_and_changes_nothing)
 {
 	put_csv("in.csv", 10, 0);
@@ -130,7 +136,7 @@ START_TEST(a_job_that_cannot_work_is_refused_and_changes_nothing)
 	ck_assert_int_eq(mkfifoat(world.data_fd, "fifo", 0640), 0);
 	unsigned n_before = count_entries(world.data_fd, ".");
 	submit(bad_specs[_i].spec);
-	run_until(all_ended, NULL);
+	run_until(all_ended, must_not_commit);
 	assert_ended(JOB_STATE_FAILED, bad_specs[_i].reason);
 	ck_assert_int_eq(world.seen_pipe.bytes_total, -1); /* no one knows */
 	ck_assert_uint_eq(count_entries(world.data_fd, "."), n_before);
