@@ -26,15 +26,25 @@ static enum job_reason reason_of_path(int error)
 		       : failure_reason_of(error, JOB_REASON_OUTPUT_UNWRITABLE);
 }
 
+static void fail_directory(const struct target *target, int error, struct failure *ret_failure)
+{
+	if (error == ELOOP) { /* as prepare says it of an input */
+		failure_set(ret_failure, JOB_REASON_PATH_DENIED,
+			    "%s: there is a symbolic link in the path", target->absolute);
+		return;
+	}
+	failure_set(ret_failure, reason_of_path(error),
+		    "%s: cannot open the output's directory: %s", target->absolute,
+		    strerror(error));
+}
+
 static int open_directory(struct output_file *file, int root_fd, struct failure *ret_failure)
 {
 	const struct target *target = file->target;
 
 	file->dir_fd = fd_open_beneath(root_fd, target->directory, O_RDONLY | O_DIRECTORY, 0);
 	if (file->dir_fd < 0) {
-		failure_set(ret_failure, reason_of_path(-file->dir_fd),
-			    "%s: cannot open the output's directory: %s", target->absolute,
-			    strerror(-file->dir_fd));
+		fail_directory(target, -file->dir_fd, ret_failure);
 		file->dir_fd = -1;
 		return -EINVAL;
 	}

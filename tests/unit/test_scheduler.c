@@ -145,6 +145,23 @@ START_TEST(a_job_that_cannot_work_is_refused_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_link_in_the_path_is_told_alike_of_inputs_and_outputs)
+{
+	static const char *const specs[] = {
+		SPEC("\"link/o\"}"),
+		"{\"version\":1,\"input\":{\"path\":\"link/in.csv\"},\"output\":{\"path\":\"o\"}}",
+	};
+
+	put_csv("in.csv", 10, 0);
+	ck_assert_int_eq(symlinkat(".", world.data_fd, "link"), 0);
+	submit(specs[_i]);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_PATH_DENIED);
+	ck_assert_msg(str_ends_with(world.seen_message, ": there is a symbolic link in the path"),
+		      "%s", world.seen_message);
+}
+END_TEST
+
 START_TEST(a_target_of_a_live_job_is_refused_by_name)
 {
 	char first[24], second[24];
@@ -258,6 +275,7 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(tcase, an_ended_job_took_no_less_than_was_shown, 0, 3);
 	tcase_add_loop_test(tcase, a_job_that_cannot_work_is_refused_and_changes_nothing, 0,
 			    ARRAY_SIZE(bad_specs));
+	tcase_add_loop_test(tcase, a_link_in_the_path_is_told_alike_of_inputs_and_outputs, 0, 2);
 	tcase_add_test(tcase, a_target_of_a_live_job_is_refused_by_name);
 	tcase_add_test(tcase, a_running_job_can_be_cancelled);
 	tcase_add_test(tcase, a_waiting_job_can_be_cancelled);
