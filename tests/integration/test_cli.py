@@ -536,3 +536,11 @@ def test_an_unknown_id_is_told(asked, job_id):
         done = asked(command, job_id)
         assert done.returncode in (FAILED, USAGE), (command, done)
         assert done.stdout == "" and done.stderr and "\x1b" not in done.stderr
+
+
+def test_a_result_that_finds_no_room_is_told_once(place):
+    with open("/dev/full", "wb") as full:
+        for arguments in (["--help"], ["validate", *["job.json"] * 200], ["--json", "validate", *["job.json"] * 200]):
+            done = subprocess.run([CLIENT, *arguments], cwd=place, stdout=full, stderr=subprocess.PIPE, text=True)
+            assert done.returncode == FAILED
+            assert done.stderr == "zooparallel: cannot write the result: No space left on device\n", arguments
