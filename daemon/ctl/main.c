@@ -65,7 +65,10 @@ static int dispatch(struct ctl *ctl, int argc, char **argv)
 		return CTL_EXIT_USAGE;
 	}
 	if (str_equal(argv[0], "help")) {
-		return help(argc > 1 ? argv[1] : NULL);
+		bool is_about_itself = argc < 2 || str_equal(argv[1], "help") ||
+				       str_equal(argv[1], "--help") || str_equal(argv[1], "-h");
+
+		return help(is_about_itself ? NULL : argv[1]);
 	}
 	ctl->command = command_find(argv[0]);
 	if (!ctl->command) {

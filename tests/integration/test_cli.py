@@ -430,6 +430,7 @@ def test_help_knows_every_command(place):
         assert f".It Cm {command}\n" in manual
         for option in re.findall(r"^  --([a-z-]+)", text, flags=re.M):
             assert f"Fl -{option}" in manual, option
+    assert cli(place, "help", check=0).stdout == cli(place, "help", "help", check=0).stdout == overview
     assert cli(place, "--version", check=0).stdout.startswith("zooparallel ")
 
 
