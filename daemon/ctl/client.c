@@ -118,12 +118,12 @@ static int job_target(struct buf *ret_target, const char *id, const char *suffix
 }
 
 int client_get_job(const struct ctl *ctl, struct api *api, const char *id, const char *suffix,
-		   json_t **ret_document)
+		   int64_t timeout_ns, json_t **ret_document)
 {
 	CLEANUP(buf_deinit) struct buf target = BUF_INIT;
 	int code = job_target(&target, id, suffix);
 
-	return code ? code : get(ctl, api, target.data, CLIENT_TIMEOUT_NS, id, ret_document);
+	return code ? code : get(ctl, api, target.data, timeout_ns, id, ret_document);
 }
 
 int client_cancel(const struct ctl *ctl, struct api *api, const char *id, json_t **ret_document)

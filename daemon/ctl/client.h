@@ -21,9 +21,9 @@ int client_open(const struct ctl *ctl, struct api **ret_api) MUST_CHECK;
 int client_get(const struct ctl *ctl, struct api *api, const char *target, int64_t timeout_ns,
 	       json_t **ret_document) MUST_CHECK;
 
-/* "/api/v1/jobs/ID" and what follows it, e.g. "/workers". */
+/* "/api/v1/jobs/ID" and what follows it, e.g. "/workers"; complaints begin with the ID. */
 int client_get_job(const struct ctl *ctl, struct api *api, const char *id, const char *suffix,
-		   json_t **ret_document) MUST_CHECK;
+		   int64_t timeout_ns, json_t **ret_document) MUST_CHECK;
 
 int client_cancel(const struct ctl *ctl, struct api *api, const char *id,
 		  json_t **ret_document) MUST_CHECK;

@@ -188,7 +188,9 @@ int cmd_rejects(struct ctl *ctl, int argc, char **argv)
 		return ctl_usage_error(ctl, "which job?");
 	}
 	code = client_open(ctl, &api);
-	code = code ? code : client_get_job(ctl, api, argv[optind], suffix.data, &document);
+	code = code ? code
+		    : client_get_job(ctl, api, argv[optind], suffix.data, CLIENT_TIMEOUT_NS,
+				     &document);
 	if (code) {
 		return code;
 	}

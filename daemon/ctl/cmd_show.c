@@ -137,8 +137,10 @@ int cmd_show(struct ctl *ctl, int argc, char **argv)
 		return ctl_usage_error(ctl, "which job?");
 	}
 	code = client_open(ctl, &api);
-	code = code ? code : client_get_job(ctl, api, argv[optind], "", &job);
-	code = code ? code : client_get_job(ctl, api, argv[optind], "/workers", &document);
+	code = code ? code : client_get_job(ctl, api, argv[optind], "", CLIENT_TIMEOUT_NS, &job);
+	code = code ? code
+		    : client_get_job(ctl, api, argv[optind], "/workers", CLIENT_TIMEOUT_NS,
+				     &document);
 	if (code) {
 		return code;
 	}

@@ -21,15 +21,10 @@
 static int poll_job(const struct ctl *ctl, struct api *api, const char *id, int64_t wait_ns,
 		    json_t **ret_job)
 {
-	CLEANUP(buf_deinit) struct buf target = BUF_INIT;
-	CLEANUP(free_p) char *escaped = api_escape(id);
+	char suffix[40];
 
-	buf_printf(&target, "/api/v1/jobs/%s?wait=%" PRId64 "ms", escaped ? escaped : "",
-		   wait_ns / CLOCK_NS_PER_MS);
-	if (!escaped || !escaped[0] || !buf_terminated(&target)) {
-		return ctl_usage_error(ctl, "an ID is empty");
-	}
-	return client_get(ctl, api, target.data, wait_ns + GRACE_NS, ret_job);
+	(void)snprintf(suffix, sizeof(suffix), "?wait=%" PRId64 "ms", wait_ns / CLOCK_NS_PER_MS);
+	return client_get_job(ctl, api, id, suffix, wait_ns + GRACE_NS, ret_job);
 }
 
 static int wait_one(const struct ctl *ctl, struct api *api, const char *id, int64_t deadline_ns,

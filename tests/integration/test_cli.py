@@ -537,6 +537,7 @@ def test_an_unknown_id_is_told(asked, job_id):
         done = asked(command, job_id)
         assert done.returncode in (FAILED, USAGE), (command, done)
         assert done.stdout == "" and done.stderr and "\x1b" not in done.stderr
+        assert "\x1b" in job_id or done.stderr.startswith(f"zooparallel: {job_id}: ")
 
 
 def test_a_result_that_finds_no_room_is_told_once(place):
