@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/model/job_id.h"
 #include "common/util/clock.h"
 #include "common/util/num.h"
 #include "common/util/str.h"
@@ -85,6 +86,10 @@ enum route_result handle_job_list(struct exchange *exchange)
 	if (state != NULL && job_state_parse(state, &list.state) < 0) {
 		answer_problem(exchange->answer, 400,
 			       "state must be pending, running, completed, failed or aborted.");
+		return ROUTE_DONE;
+	}
+	if (list.after != NULL && !job_id_is_valid(list.after)) {
+		answer_problem(exchange->answer, 400, "after must be a job's ID.");
 		return ROUTE_DONE;
 	}
 	if (!handle_limit(exchange, &list.limit)) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/model/job_id.h"
 #include "common/util/clock.h"
 #include "common/util/str.h"
 #include "daemon/sched/job_store.h"

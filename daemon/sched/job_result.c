@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/model/job_id.h"
 #include "daemon/sched/job_store.h"
 #include "daemon/sched/record.h"
 

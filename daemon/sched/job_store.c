@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/model/job_id.h"
 #include "common/model/job_spec.h"
 #include "common/util/atomic_file.h"
 #include "common/util/clock.h"

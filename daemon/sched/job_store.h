@@ -122,7 +122,3 @@ void totals_add_result(struct totals_view *totals, struct name_totals_view *name
 		       const struct job_result *result);
 /* The totals of `name`, made if need be ("_other" beyond NAME_TOTALS_MAX). NULL: no memory. */
 struct name_totals_view *totals_of(struct totals_view *totals, const char *name);
-
-/* Next job ID: strictly after *last_id, which it replaces. `YYYYMMDDTHHMMSSmmmZ`. */
-void job_id_next(char last_id[24], int64_t realtime_ns);
-bool job_id_is_valid(const char *text);

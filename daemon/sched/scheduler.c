@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/model/job_id.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"

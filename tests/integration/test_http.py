@@ -131,7 +131,7 @@ def test_lists_are_filtered_and_paged(start):
     assert seen == [job["id"] for job in jobs["jobs"]] and len(set(seen)) == 5
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "state=nonsense"])
+@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "state=nonsense", "after=zzz"])
 def test_a_wrong_query_is_named(shared, query):
     check_problem(shared.get(f"/api/v1/jobs?{query}"), 400)
 

@@ -78,7 +78,8 @@ START_TEST(each_route_answers_on_its_sockets)
 		{"GET", "/healthz", 200, 200},
 		{"GET", "/readyz?pretty", 200, 200},
 		{"GET", "/api/v1/status", 200, 200},
-		{"GET", "/api/v1/jobs?state=running&name=users&limit=5&after=2", 200, 200},
+		{"GET", "/api/v1/jobs?state=running&name=users&limit=5&after=20261122T000000000Z",
+		 200, 200},
 		{"GET", "/api/v1/jobs/1A", 200, 200},
 		{"GET", "/api/v1/jobs/1A/workers", 200, 200},
 		{"GET", "/api/v1/jobs/1A/errors?limit=1", 200, 200},
@@ -98,6 +99,7 @@ START_TEST(each_route_answers_on_its_sockets)
 		{"GET", "/metrics?pretty", 400, 400},
 		{"GET", "/api/v1/jobs?limit=0", 400, 400},
 		{"GET", "/api/v1/jobs?state=x", 400, 400},
+		{"GET", "/api/v1/jobs?after=zzz", 400, 400},
 		{"GET", "/api/v1/jobs/1A?wait=x", 400, 400},
 	};
 

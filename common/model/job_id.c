@@ -3,13 +3,14 @@
  * A job's ID is the time at which it was given, to the millisecond, so that names sort by age.
  * The clock may stand still or go back; an ID may not.
  */
+#include "common/model/job_id.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/util/clock.h"
-#include "daemon/sched/job_store.h"
 
 #define ID_PATTERN "ddddddddTdddddddddZ"
 #define ID_LEN	   (sizeof(ID_PATTERN) - 1)
