@@ -142,7 +142,10 @@ static char *resolve_data_root(const char *data_root)
 
 static int make_tree(const char *data_root, struct run_tree *ret_tree)
 {
-	int r = run_tree_make(data_root, ret_tree);
+	int r;
+
+	run_tree_sweep();
+	r = run_tree_make(data_root, ret_tree);
 
 	if (r == -EXDEV) {
 		term_error(
@@ -192,7 +195,7 @@ static int run(const struct ctl *ctl, const struct spec_file *spec, const char *
 	       const struct run_options *options)
 {
 	CLEANUP(fd_closep) int signal_fd = run_watch_open_signals();
-	CLEANUP(run_tree_remove) struct run_tree tree = {""};
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
 	CLEANUP(run_daemon_deinit) struct run_daemon daemon = RUN_DAEMON_INIT;
 	struct progress progress = progress_init(options->is_quiet);
 	char socket_path[RUN_TREE_PATH_SIZE];

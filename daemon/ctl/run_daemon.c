@@ -130,12 +130,13 @@ static int make_config(const struct run_tree *tree)
 	return 0;
 }
 
-static void become_daemon(const struct command_line *line, pid_t parent)
+static void become_daemon(const struct command_line *line, pid_t parent, int lock_fd)
 {
 	sigset_t none;
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int log_fd = open(line->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, LOG_MODE);
 
+	(void)fcntl(lock_fd, F_SETFD, 0); /* the tree is in use for as long as we live */
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent || dup2(null_fd, STDIN_FILENO) < 0 ||
@@ -170,7 +171,7 @@ int run_daemon_start(const struct run_tree *tree, const char *data_root, char *c
 		return -errno;
 	}
 	if (daemon.pid == 0) {
-		become_daemon(&line, self);
+		become_daemon(&line, self, tree->lock_fd);
 	}
 	daemon.pid_fd = process_pidfd_open(daemon.pid);
 	if (daemon.pid_fd < 0) {

@@ -3,9 +3,14 @@
  * Where the tree may be: the user's own runtime folder first, which is memory and ends with the
  * session; then what is usual for temporary files. The control socket's path must fit into a
  * sockaddr_un, so a base may be too deep as well.
+ *
+ * A `run` that was killed leaves its tree to the next one. The file `lock` is locked before it has
+ * that name, by a description that the private daemon shares: where the lock can be had, both are
+ * dead. A tree without that file may be one that is being made, and is left alone.
  */
 #include "daemon/ctl/run_tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -13,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,10 +29,12 @@
 #include "common/util/str.h"
 #include "daemon/ctl/term.h"
 
-#define TREE_NAME   "zooparallel-XXXXXX"
+#define TREE_PREFIX "zooparallel-"
+#define TREE_NAME   TREE_PREFIX "XXXXXX"
+#define LOCK_NAME   "lock"
 #define SOCKET_NAME "run/control.sock"
 
-enum { WALK_FDS = 16, SPEC_MODE = 0600, TREE_MODE = 0700 };
+enum { WALK_FDS = 16, SPEC_MODE = 0600, LOCK_MODE = 0600, TREE_MODE = 0700, N_BASES = 7 };
 
 static const char *const folders[] = {"conf", "spool", "spool/incoming", "state", "run"};
 
@@ -52,6 +60,7 @@ void run_tree_remove(struct run_tree *tree)
 		term_error("cannot remove %s: %m; please do", tree->path);
 	}
 	tree->path[0] = '\0';
+	tree->lock_fd = fd_close(tree->lock_fd);
 }
 
 static int make_folders(const struct run_tree *tree)
@@ -66,11 +75,23 @@ static int make_folders(const struct run_tree *tree)
 	return 0;
 }
 
+static int take_lock(struct run_tree *tree)
+{
+	char fresh[RUN_TREE_PATH_SIZE], path[RUN_TREE_PATH_SIZE];
+
+	tree->lock_fd = open(run_tree_path(tree, LOCK_NAME ".new", fresh),
+			     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, LOCK_MODE);
+	return tree->lock_fd < 0 || flock(tree->lock_fd, LOCK_EX | LOCK_NB) < 0 ||
+			       rename(fresh, run_tree_path(tree, LOCK_NAME, path)) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* 0, or why not here. */
 static int make_in(const char *base, const char *data_root, struct run_tree *ret_tree)
 {
 	CLEANUP(free_p) char *real_base = realpath(base, NULL);
-	struct run_tree tree = {""};
+	struct run_tree tree = RUN_TREE_INIT;
 	int r;
 
 	if (!real_base) {
@@ -87,7 +108,8 @@ static int make_in(const char *base, const char *data_root, struct run_tree *ret
 	if (!mkdtemp(tree.path)) {
 		return -errno;
 	}
-	r = make_folders(&tree);
+	r = take_lock(&tree);
+	r = r < 0 ? r : make_folders(&tree);
 	if (r < 0) {
 		run_tree_remove(&tree);
 		return r;
@@ -96,10 +118,11 @@ static int make_in(const char *base, const char *data_root, struct run_tree *ret
 	return 0;
 }
 
-int run_tree_make(const char *data_root, struct run_tree *ret_tree)
+/* Some are NULL or relative, and are none then. */
+static void find_bases(char run_user[static RUN_TREE_PATH_SIZE], const char *bases[static N_BASES])
 {
-	char run_user[RUN_TREE_PATH_SIZE];
-	const char *const bases[] = {
+	(void)snprintf(run_user, RUN_TREE_PATH_SIZE, "/run/user/%u", geteuid());
+	const char *const found[N_BASES] = {
 		getenv("XDG_RUNTIME_DIR"),
 		getenv("TMPDIR"),
 		run_user,
@@ -108,11 +131,21 @@ int run_tree_make(const char *data_root, struct run_tree *ret_tree)
 		"/var/tmp",
 		"/dev/shm",
 	};
+
+	for (size_t i = 0; i < N_BASES; i++) {
+		bases[i] = found[i] && found[i][0] == '/' ? found[i] : NULL;
+	}
+}
+
+int run_tree_make(const char *data_root, struct run_tree *ret_tree)
+{
+	char run_user[RUN_TREE_PATH_SIZE];
+	const char *bases[N_BASES];
 	int r = -ENOENT;
 
-	(void)snprintf(run_user, sizeof(run_user), "/run/user/%u", geteuid());
-	for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
-		if (bases[i] && bases[i][0] == '/') {
+	find_bases(run_user, bases);
+	for (size_t i = 0; i < N_BASES; i++) {
+		if (bases[i]) {
 			int one = make_in(bases[i], data_root, ret_tree);
 
 			if (one == 0) {
@@ -123,6 +156,57 @@ int run_tree_make(const char *data_root, struct run_tree *ret_tree)
 		}
 	}
 	return r;
+}
+
+/* Removes it if it is a tree of this user's whose `run` and daemon are dead. */
+static void sweep_one(const char *base, const char *name)
+{
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
+	struct run_tree found = RUN_TREE_INIT;
+	char path[RUN_TREE_PATH_SIZE];
+	struct stat status;
+	int n = snprintf(found.path, sizeof(found.path), "%s/%s", base, name);
+
+	if (n < 0 || (size_t)n >= sizeof(found.path) || lstat(found.path, &status) < 0 ||
+	    !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) {
+		return;
+	}
+	found.lock_fd = open(run_tree_path(&found, LOCK_NAME, path),
+			     O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (found.lock_fd >= 0 && flock(found.lock_fd, LOCK_EX | LOCK_NB) == 0) {
+		tree = found;
+	} else {
+		fd_close(found.lock_fd);
+	}
+}
+
+static void sweep_base(const char *base)
+{
+	DIR *folder = opendir(base);
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder))) {
+		if (str_starts_with(entry->d_name, TREE_PREFIX) &&
+		    strlen(entry->d_name) == sizeof(TREE_NAME) - 1) {
+			sweep_one(base, entry->d_name);
+		}
+	}
+	if (folder) {
+		closedir(folder);
+	}
+}
+
+void run_tree_sweep(void)
+{
+	char run_user[RUN_TREE_PATH_SIZE];
+	const char *bases[N_BASES];
+
+	find_bases(run_user, bases);
+	for (size_t i = 0; i < N_BASES; i++) {
+		if (bases[i]) {
+			sweep_base(bases[i]);
+		}
+	}
 }
 
 /*

@@ -14,13 +14,22 @@ enum { RUN_TREE_ROOT_SIZE = 108, RUN_TREE_PATH_SIZE = 160 };
 
 struct run_tree {
 	char path[RUN_TREE_ROOT_SIZE]; /* "": there is none */
+	int lock_fd;		       /* held by all who use the tree */
 };
+
+#define RUN_TREE_INIT                                                                              \
+	{                                                                                          \
+		.lock_fd = -1                                                                      \
+	}
 
 /*
  * data_root is absolute and resolved. 0; -EXDEV if every folder that is fit for temporary files
  * lies inside the data root; -errno of the last one tried.
  */
 int run_tree_make(const char *data_root, struct run_tree *ret_tree) MUST_CHECK;
+
+/* Removes the trees of this user whose `run` was killed, wherever run_tree_make() makes them. */
+void run_tree_sweep(void);
 
 /* Removes it with all that is in it; complains if something stays. Fit for CLEANUP. */
 void run_tree_remove(struct run_tree *tree);

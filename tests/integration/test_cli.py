@@ -167,6 +167,35 @@ def test_a_killed_daemon_is_told_and_leaves_nothing(place):
     assert not (place / "out.jsonl").exists()
 
 
+def is_locked(tree):
+    with open(tree / "lock", "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_the_tree_of_a_killed_run_goes_with_the_next_run(place):
+    (place / "in.csv").write_bytes(SLOW)
+    (place / "small.csv").write_bytes(ROWS)
+    write_spec(place, spec_of("small.csv", "small.jsonl"), "small.json")
+    process = subprocess.Popen([CLIENT, "run", "--quiet", "--set", "chunk_size=4", "job.json"], cwd=place,
+                               env=environment_of(place))
+    wait_until(lambda: list(place.glob(".zp-*")), "the job to run")
+    [tree] = (place.parent / "temporary").iterdir()
+    daemon = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+    held = [os.path.realpath(fd) for fd in Path(f"/proc/{daemon}/fd").iterdir()]
+    assert str(tree / "lock") in held, "a daemon that outlives its run keeps the tree"
+    cli(place, "run", "small.json", check=COMPLETED)
+    assert tree.exists()
+    process.kill()
+    process.wait(timeout=PATIENCE)
+    wait_until(lambda: not is_locked(tree), "the daemon's end")
+    cli(place, "run", "small.json", check=COMPLETED)
+    assert not tree.exists()
+
+
 @pytest.mark.parametrize("setting, complaint", [
     ("no_such_key=1", "no_such_key"), ("chunk_size=fast", "chunk_size"), ("state_dir=/tmp", "private"),
     ("data_roots=/tmp", "--data-root"), ("nonsense", "KEY=VALUE"),

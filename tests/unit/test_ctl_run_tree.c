@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/util/fd.h"
 #include "common/util/str.h"
 #include "tests/support/unit.h"
 
@@ -37,7 +38,7 @@ static bool exists(const char *path)
 
 START_TEST(a_tree_is_private_and_goes_with_all_that_is_in_it)
 {
-	CLEANUP(run_tree_remove) struct run_tree tree = {""};
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
 	char path[RUN_TREE_PATH_SIZE];
 	struct stat status;
 	FILE *file;
@@ -57,7 +58,7 @@ END_TEST
 
 START_TEST(removing_a_tree_does_not_follow_links_out_of_it)
 {
-	CLEANUP(run_tree_remove) struct run_tree tree = {""};
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
 	char link[RUN_TREE_PATH_SIZE], folder[PATH_MAX], precious[PATH_MAX];
 
 	snprintf(folder, sizeof(folder), "%s/folder", top);
@@ -75,7 +76,7 @@ END_TEST
 
 START_TEST(a_tree_is_never_made_inside_the_data_root)
 {
-	CLEANUP(run_tree_remove) struct run_tree tree = {""};
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
 
 	ck_assert_int_eq(run_tree_make(top, &tree), 0);
 	ck_assert(!str_starts_with(tree.path, top));
@@ -84,7 +85,7 @@ END_TEST
 
 START_TEST(a_data_root_that_holds_everything_is_told_apart)
 {
-	struct run_tree tree = {""};
+	struct run_tree tree = RUN_TREE_INIT;
 
 	ck_assert_int_eq(run_tree_make("/", &tree), -EXDEV);
 	ck_assert_str_eq(tree.path, "");
@@ -93,7 +94,7 @@ END_TEST
 
 START_TEST(a_base_too_deep_for_a_socket_is_passed_over)
 {
-	CLEANUP(run_tree_remove) struct run_tree tree = {""};
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
 	char deep[PATH_MAX];
 
 	snprintf(deep, sizeof(deep), "%s/%070d", top, 0);
@@ -102,6 +103,25 @@ START_TEST(a_base_too_deep_for_a_socket_is_passed_over)
 	ck_assert_int_eq(run_tree_make("/nowhere", &tree), 0);
 	ck_assert(!str_starts_with(tree.path, deep));
 	ck_assert_int_eq(rmdir(deep), 0);
+}
+END_TEST
+
+START_TEST(the_trees_of_the_dead_are_swept_and_no_others)
+{
+	CLEANUP(run_tree_remove) struct run_tree alive = RUN_TREE_INIT;
+	struct run_tree dead = RUN_TREE_INIT;
+	char other[PATH_MAX];
+
+	ck_assert_int_eq(run_tree_make("/nowhere", &alive), 0);
+	ck_assert_int_eq(run_tree_make("/nowhere", &dead), 0);
+	fd_close(dead.lock_fd);
+	snprintf(other, sizeof(other), "%s/zooparallel-abcdef", top);
+	ck_assert_int_eq(mkdir(other, 0700), 0);
+	run_tree_sweep();
+	ck_assert(exists(alive.path));
+	ck_assert(!exists(dead.path));
+	ck_assert(exists(other));
+	ck_assert_int_eq(rmdir(other), 0);
 }
 END_TEST
 
@@ -115,7 +135,7 @@ START_TEST(a_spec_gets_a_name_that_the_spool_takes)
 		{"users.tmp", "spool/incoming/users.tmp.json"},
 		{"...", "spool/incoming/spec.json"},
 	};
-	CLEANUP(run_tree_remove) struct run_tree tree = {""};
+	CLEANUP(run_tree_remove) struct run_tree tree = RUN_TREE_INIT;
 	char path[RUN_TREE_PATH_SIZE];
 
 	ck_assert_int_eq(run_tree_make("/nowhere", &tree), 0);
@@ -132,4 +152,6 @@ UNIT_MAIN_WITH(make_top, remove_top, a_tree_is_private_and_goes_with_all_that_is
 	       removing_a_tree_does_not_follow_links_out_of_it,
 	       a_tree_is_never_made_inside_the_data_root,
 	       a_data_root_that_holds_everything_is_told_apart,
-	       a_base_too_deep_for_a_socket_is_passed_over, a_spec_gets_a_name_that_the_spool_takes)
+	       a_base_too_deep_for_a_socket_is_passed_over,
+	       the_trees_of_the_dead_are_swept_and_no_others,
+	       a_spec_gets_a_name_that_the_spool_takes)
