@@ -3,29 +3,36 @@
  * The end is told through a deferred call, whether or not anything was sent: the caller then has
  * one way to go on instead of two.
  *
- * Each request is kept, with descriptors of its own, until it is answered: one whose storage
- * process died is sent again. All but an fsync may be, for done twice they leave the same; what
- * became of a file's fsync no second one could tell. The number of tries ends what kills every
- * process that tries it.
+ * Each request is kept until it is answered: one whose storage process died is sent again. All but
+ * an fsync may be, for done twice they leave the same; what became of a file's fsync no second one
+ * could tell. The number of tries ends what kills every process that tries it.
+ *
+ * What cannot be sent for lack of descriptors waits for the answer to another, which gives some
+ * back at that moment, or for a timer. So a batch needs those of one request, whatever its size.
  */
 #include "daemon/sched/batch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "daemon/sched/failure.h"
 
-#define FILE_MODE   0640
-#define MAX_N_TRIES 5
+#define FILE_MODE	  0640
+#define MAX_N_TRIES	  5
+#define RETRY_NS	  (100 * CLOCK_NS_PER_MS)
+#define RETRY_PATIENCE_NS (10 * CLOCK_NS_PER_SEC)
 
 struct item {
 	struct batch *batch;
 	struct storage_request request;
-	int fds[STORAGE_MAX_FDS];
-	unsigned n_tries;
+	int fds[STORAGE_MAX_FDS]; /* borrowed */
+	int text_fd;		  /* -1, or one of them that is ours */
+	unsigned n_tries;	  /* that were sent */
+	bool is_sent;
 	struct item *next;
 };
 
@@ -38,7 +45,8 @@ struct batch {
 	struct item *items; /* all that are not answered */
 	int status;
 	bool is_sealed;
-	struct loop_source *defer;
+	struct loop_source *defer, *retry;
+	int64_t retry_until_ns; /* 0: all could be sent so far */
 };
 
 static void on_done(void *userdata)
@@ -69,38 +77,10 @@ static void note_failure(struct batch *batch, int status)
 	}
 }
 
-static struct item *item_free(struct item *item)
+static void item_free(struct item *item)
 {
-	for (size_t i = 0; item != NULL && i < STORAGE_MAX_FDS; i++) {
-		fd_close(item->fds[i]);
-	}
+	fd_close(item->text_fd);
 	free(item);
-	return NULL;
-}
-
-static int item_new(struct batch *batch, const struct storage_request *request, const int *fds,
-		    struct item **ret_item)
-{
-	struct item *item = malloc(sizeof(*item));
-
-	if (item == NULL) {
-		return -ENOMEM;
-	}
-	*item = (struct item){.batch = batch, .request = *request};
-	for (size_t i = 0; i < STORAGE_MAX_FDS; i++) {
-		item->fds[i] = -1;
-	}
-	for (size_t i = 0; i < request->n_fds; i++) {
-		item->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		if (item->fds[i] < 0) {
-			int r = -errno;
-
-			item_free(item);
-			return r;
-		}
-	}
-	*ret_item = item;
-	return 0;
 }
 
 static void drop_item(struct item *item)
@@ -114,7 +94,65 @@ static void drop_item(struct item *item)
 	item_free(item);
 }
 
-static int send_item(struct item *item);
+static void fail_item(struct item *item, int status)
+{
+	struct batch *batch = item->batch;
+
+	log_job(LOG_LEVEL_WARNING, batch->job_id, -1, "storage: %s: %s", item->request.name,
+		strerror(-status));
+	note_failure(batch, status);
+	drop_item(item);
+}
+
+static void put_off_item(struct item *item, int error)
+{
+	struct batch *batch = item->batch;
+	int64_t now_ns = clock_monotonic_ns();
+
+	item->is_sent = false;
+	if (batch->retry_until_ns == 0) {
+		batch->retry_until_ns = now_ns + RETRY_PATIENCE_NS;
+	}
+	if (!failure_is_passing(-error) || now_ns >= batch->retry_until_ns ||
+	    loop_timer_arm(batch->retry, now_ns + RETRY_NS) < 0) {
+		fail_item(item, error);
+	}
+}
+
+static void on_reply(void *userdata, const struct storage_reply *reply);
+
+/* Sent, put off, or failed and gone. */
+static void send_item(struct item *item)
+{
+	int r = storage_submit(item->batch->storage, &item->request, item->fds, on_reply, item);
+
+	if (r < 0) {
+		put_off_item(item, r);
+		return;
+	}
+	item->is_sent = true;
+	item->n_tries++;
+}
+
+static void send_rest(struct batch *batch)
+{
+	struct item *next;
+
+	for (struct item *item = batch->items; item != NULL; item = next) {
+		next = item->next;
+		if (!item->is_sent) {
+			send_item(item);
+		}
+	}
+}
+
+static void on_retry(void *userdata, int64_t now_ns)
+{
+	struct batch *batch = userdata;
+
+	send_rest(batch);
+	check_done(batch);
+}
 
 /* What a reply says of the request, however often it was tried. */
 static int status_of(const struct item *item, const struct storage_reply *reply)
@@ -131,43 +169,37 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 	struct batch *batch = item->batch;
 	bool is_again = reply->is_lost && item->request.op != STORAGE_FINISH_FILE &&
 			item->n_tries < MAX_N_TRIES;
-	int status = is_again ? send_item(item) : status_of(item, reply);
+	int status = status_of(item, reply);
 
-	if (is_again && status == 0) {
-		return;
+	if (is_again) {
+		send_item(item);
+	} else if (status < 0) {
+		fail_item(item, status);
+	} else {
+		drop_item(item);
 	}
-	if (status < 0) {
-		log_job(LOG_LEVEL_WARNING, batch->job_id, -1, "storage: %s: %s", item->request.name,
-			strerror(-status));
-		note_failure(batch, status);
-	}
-	drop_item(item);
+	send_rest(batch);
 	check_done(batch);
 }
 
-static int send_item(struct item *item)
+/* Takes over text_fd, which is the last of fds, or -1. */
+static void submit(struct batch *batch, const struct storage_request *request, const int *fds,
+		   int text_fd)
 {
-	item->n_tries++;
-	return storage_submit(item->batch->storage, &item->request, item->fds, on_reply, item);
-}
+	struct item *item = malloc(sizeof(*item));
 
-static void submit(struct batch *batch, const struct storage_request *request, const int *fds)
-{
-	struct item *item = NULL;
-	int r = item_new(batch, request, fds, &item);
-
-	if (r == 0) {
-		r = send_item(item);
-	}
-	if (r < 0) {
+	if (item == NULL) {
 		log_job(LOG_LEVEL_WARNING, batch->job_id, -1, "storage: %s: %s", request->name,
-			strerror(-r));
-		note_failure(batch, r);
-		item_free(item);
+			strerror(ENOMEM));
+		note_failure(batch, -ENOMEM);
+		fd_close(text_fd);
 		return;
 	}
+	*item = (struct item){.batch = batch, .request = *request, .text_fd = text_fd};
+	memcpy(item->fds, fds, request->n_fds * sizeof(*fds));
 	item->next = batch->items;
 	batch->items = item;
+	send_item(item);
 }
 
 /* init_error: what storage_request_init() said. */
@@ -179,7 +211,7 @@ static void submit_checked(struct batch *batch, struct storage_request *request,
 		return;
 	}
 	request->mode = FILE_MODE;
-	submit(batch, request, fds);
+	submit(batch, request, fds, -1);
 }
 
 static void submit_for_name(struct batch *batch, enum storage_op op, int dir_fd, const char *name)
@@ -201,6 +233,11 @@ int batch_new(struct loop *loop, struct storage *storage, const char *job_id, ba
 	}
 	*batch = (struct batch){
 		.loop = loop, .storage = storage, .job_id = job_id, .fn = fn, .userdata = userdata};
+	int r = loop_add_timer(loop, on_retry, batch, &batch->retry);
+	if (r < 0) {
+		free(batch);
+		return r;
+	}
 	*ret_batch = batch;
 	return 0;
 }
@@ -229,10 +266,15 @@ void batch_write(struct batch *batch, int dir_fd, const char *name, const void *
 {
 	struct storage_request request;
 	int r = storage_request_init(&request, STORAGE_WRITE_FILE, name, NULL);
-	CLEANUP(fd_closep) int memfd = fd_memfd(name, data, len);
+	int text_fd = r < 0 ? r : fd_memfd(name, data, len);
 
+	if (text_fd < 0) {
+		note_failure(batch, text_fd);
+		return;
+	}
 	request.n_fds = 2;
-	submit_checked(batch, &request, memfd < 0 ? memfd : r, (int[]){dir_fd, memfd});
+	request.mode = FILE_MODE;
+	submit(batch, &request, (int[]){dir_fd, text_fd}, text_fd);
 }
 
 void batch_finish_file(struct batch *batch, int fd, uint64_t size_bytes)
@@ -255,6 +297,7 @@ struct batch *batch_free(struct batch *batch)
 {
 	if (batch != NULL) {
 		loop_source_free(batch->defer);
+		loop_source_free(batch->retry);
 		while (batch->items != NULL) {
 			drop_item(batch->items);
 		}

@@ -21,7 +21,11 @@ typedef void (*batch_done_fn)(void *userdata, int status);
 int batch_new(struct loop *loop, struct storage *storage, const char *job_id, batch_done_fn fn,
 	      void *userdata, struct batch **ret_batch) MUST_CHECK;
 
-/* Sends a request; a failure to send counts as the request's. size: see enum storage_op. */
+/*
+ * Sends a request; a failure to send counts as the request's, but what can't be sent for lack of
+ * descriptors or memory is tried for ten seconds. The descriptors are borrowed until the end. size:
+ * see enum storage_op.
+ */
 void batch_rename(struct batch *batch, int from_fd, const char *name, int to_fd,
 		  const char *to_name);
 void batch_unlink(struct batch *batch, int dir_fd, const char *name);

@@ -45,3 +45,9 @@ enum job_reason failure_reason_of(int error, enum job_reason otherwise)
 {
 	return error == ENOSPC || error == EDQUOT ? JOB_REASON_NO_SPACE : otherwise;
 }
+
+bool failure_is_passing(int error)
+{
+	return error == ENOMEM || error == EMFILE || error == ENFILE || error == EAGAIN ||
+	       error == ETOOMANYREFS; /* too many descriptors are on their way: unix(7) */
+}

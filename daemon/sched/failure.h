@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/model/job_state.h"
 #include "common/util/macro.h"
 
@@ -21,3 +23,6 @@ void failure_set(struct failure *failure, enum job_reason reason, const char *fo
 
 /* no_space for what a full disk or quota answers, else `otherwise`. error: an errno, positive. */
 enum job_reason failure_reason_of(int error, enum job_reason otherwise);
+
+/* Memory and descriptors come back; a directory that is gone does not. error: positive. */
+bool failure_is_passing(int error);

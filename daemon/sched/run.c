@@ -16,6 +16,27 @@
 /* Of a running job's rejects, as much is shown. */
 #define MAX_REJECTS_COPY_BYTES (1024 * 1024)
 
+static int open_spare_fds(struct run *run)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(run->spare_fds); i++) {
+		run->spare_fds[i] = fcntl(run->job_dir_fd, F_DUPFD_CLOEXEC, 3);
+		if (run->spare_fds[i] < 0) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* So runs that fail together for lack of descriptors do not wait for one another's. */
+void run_give_fds(struct run *run)
+{
+	run->run_dir_fd = fd_close(run->run_dir_fd);
+	run->table_fd = fd_close(run->table_fd);
+	for (size_t i = 0; i < ARRAY_SIZE(run->spare_fds); i++) {
+		run->spare_fds[i] = fd_close(run->spare_fds[i]);
+	}
+}
+
 static int open_basics(struct run *run, struct storage *shared)
 {
 	run->result = job_make_result(run->job);
@@ -29,14 +50,14 @@ static int open_basics(struct run *run, struct storage *shared)
 	}
 	run->storage = shared;
 	run->is_storage_shared = shared != NULL;
-	if (shared == NULL) {
-		int r = storage_new(run->env->loop, run->env->options.program_fd, &run->storage);
-
-		if (r < 0) {
-			return r;
-		}
+	int r = open_spare_fds(run);
+	if (r == 0 && shared == NULL) {
+		r = storage_new(run->env->loop, run->env->options.program_fd, &run->storage);
 	}
-	int r = batch_new(run->env->loop, run->storage, run->job->id, run_saved, run, &run->saving);
+	if (r < 0) {
+		return r;
+	}
+	r = batch_new(run->env->loop, run->storage, run->job->id, run_saved, run, &run->saving);
 	return r < 0 ? r
 		     : batch_new(run->env->loop, run->storage, run->job->id, run_closed, run,
 				 &run->closing);
@@ -57,6 +78,9 @@ int run_make(struct sched_env *env, struct job *job, struct storage *shared,
 	run->run_dir_fd = -1;
 	run->lock_fd = -1;
 	run->table_fd = -1;
+	for (size_t i = 0; i < ARRAY_SIZE(run->spare_fds); i++) {
+		run->spare_fds[i] = -1;
+	}
 	int r = open_basics(run, shared);
 	if (r < 0) {
 		run_free(run);
@@ -225,9 +249,8 @@ struct run *run_free(struct run *run)
 	job_result_free(run->result);
 	free(run->output_fds);
 	fd_close(run->job_dir_fd);
-	fd_close(run->run_dir_fd);
 	fd_close(run->lock_fd);
-	fd_close(run->table_fd);
+	run_give_fds(run);
 	free(run);
 	return NULL;
 }

@@ -171,6 +171,7 @@ void run_close(struct run *run)
 	run->timer = loop_source_free(run->timer);
 	run->defer = loop_source_free(run->defer);
 	run->input_check = input_check_free(run->input_check);
+	run_give_fds(run);
 	if (!run->is_committed) {
 		remove_temporaries(run);
 	}

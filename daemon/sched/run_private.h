@@ -39,6 +39,7 @@ struct run {
 	struct storage *storage; /* its own, for a slow disk here must delay no other job */
 	bool is_storage_shared;	 /* or, for one that never started, the state's */
 	int job_dir_fd, run_dir_fd, lock_fd, table_fd;
+	int spare_fds[2];	   /* for the way out */
 	struct loop_source *timer; /* lock retry, then ticks */
 	struct loop_source *defer; /* leaves run_new() before anything ends */
 	int64_t lock_deadline_ns;
@@ -72,6 +73,9 @@ struct run {
 /* Makes a run that can be closed and no more yet. shared: its storage; NULL: one of its own. */
 int run_make(struct sched_env *env, struct job *job, struct storage *shared,
 	     const struct run_callbacks *callbacks, struct run **ret_run) MUST_CHECK;
+
+/* On the way out: the descriptors that are needed no more, or were kept for it. */
+void run_give_fds(struct run *run);
 
 /* A deferred call: the first step. */
 void run_begin(void *userdata);

@@ -365,6 +365,7 @@ int scheduler_new(struct loop *loop, const struct scheduler_options *options,
 		.done_dir_fd = -1,
 		.failed_dir_fd = -1,
 	};
+	scheduler->saving_dir_fd = -1;
 	int r = init(scheduler);
 	if (r < 0) {
 		scheduler_free(scheduler);
@@ -399,6 +400,7 @@ struct scheduler *scheduler_free(struct scheduler *scheduler)
 	free(scheduler->jobs.items);
 	history_free(scheduler->history);
 	batch_free(scheduler->saving);
+	fd_close(scheduler->saving_dir_fd);
 	loop_source_free(scheduler->kick);
 	loop_source_free(scheduler->retry);
 	loop_source_free(scheduler->housekeeping);

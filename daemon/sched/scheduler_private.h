@@ -18,6 +18,7 @@ struct scheduler {
 	unsigned online_processors;
 	struct batch *saving; /* of a result that could not be written before */
 	struct job *saving_job;
+	int saving_dir_fd;
 	int64_t next_saving_ns; /* monotonic; not tried again before */
 	bool is_stopping;
 	struct loop_source *stopped; /* defers stop_fn */

@@ -146,16 +146,10 @@ void scheduler_on_retry(void *userdata, int64_t now_ns)
 	scheduler_kick(userdata);
 }
 
-/* Memory and descriptors come back; a state directory that is gone does not. */
-static bool is_passing(int error)
-{
-	return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EAGAIN;
-}
-
 /* Not even a run could be made. Either it is tried again, or the job ends in memory alone. */
 static void start_failed(struct scheduler *scheduler, struct job *job, int error)
 {
-	struct job_result *result = is_passing(error) ? NULL : job_make_result(job);
+	struct job_result *result = failure_is_passing(-error) ? NULL : job_make_result(job);
 	struct failure failure;
 
 	log_job(LOG_LEVEL_ERROR, job->id, -1, "cannot be started: %s; %s", strerror(-error),

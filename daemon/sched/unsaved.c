@@ -49,6 +49,7 @@ static void on_saved(void *userdata, int status)
 	struct job *job = TAKE_PTR(scheduler->saving_job);
 
 	scheduler->saving = batch_free(scheduler->saving);
+	scheduler->saving_dir_fd = fd_close(scheduler->saving_dir_fd);
 	if (status < 0) {
 		scheduler->next_saving_ns = clock_monotonic_ns() +
 					    UNSAVED_RETRY_SECONDS * CLOCK_NS_PER_SEC;
@@ -83,7 +84,9 @@ static int start_saving(struct scheduler *scheduler, struct job *job)
 		return r;
 	}
 	scheduler->saving_job = job;
-	batch_write(scheduler->saving, dir_fd, "result.json", text.data, text.len);
+	scheduler->saving_dir_fd = TAKE_FD(dir_fd);
+	batch_write(scheduler->saving, scheduler->saving_dir_fd, "result.json", text.data,
+		    text.len);
 	batch_seal(scheduler->saving);
 	return 0;
 }

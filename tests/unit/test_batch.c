@@ -2,6 +2,9 @@
 /* A batch with real files and a storage process that dies on the way. */
 #include "tests/support/storage_killer.h"
 
+#include <sys/resource.h>
+
+#include "common/util/clock.h"
 #include "daemon/sched/batch.h"
 
 static struct batch *batch;
@@ -79,6 +82,42 @@ START_TEST(what_a_dead_storage_left_undone_is_done)
 }
 END_TEST
 
+static struct rlimit limit; /* of before */
+
+static void lack_fds(void)
+{
+	struct rlimit none;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = 4, .rlim_max = limit.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void on_relief(void *userdata, int64_t now_ns)
+{
+	ck_assert_int_eq(n_ends, 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(what_finds_no_descriptors_waits_for_them)
+{
+	struct loop_source *timer = NULL;
+
+	ck_assert_int_eq(loop_add_timer(fixture.loop, on_relief, NULL, &timer), 0);
+	ck_assert_int_eq(loop_timer_arm(timer, clock_monotonic_ns() + 50 * CLOCK_NS_PER_MS), 0);
+	make_file(fixture.dir_fd, "old", "");
+	fd_close(make_dir(fixture.dir_fd, "tree"));
+	lack_fds();
+	batch_unlink(batch, fixture.dir_fd, "old");
+	batch_remove_tree(batch, fixture.dir_fd, "tree");
+	run_batch();
+	loop_source_free(timer);
+	ck_assert_int_eq(end_status, 0);
+	ck_assert(!file_exists(fixture.dir_fd, "old"));
+	ck_assert(!file_exists(fixture.dir_fd, "tree"));
+}
+END_TEST
+
 START_TEST(an_fsync_that_was_lost_is_not_repeated)
 {
 	killer_arm(1, true);
@@ -112,9 +151,8 @@ int main(int argc, char **argv)
 		return storage_main(argc - 2, argv + 2);
 	}
 	const TTest *tests[] = {
-		a_batch_ends_once_when_all_is_done,
-		what_a_dead_storage_left_undone_is_done,
-		an_fsync_that_was_lost_is_not_repeated,
+		a_batch_ends_once_when_all_is_done,	  what_a_dead_storage_left_undone_is_done,
+		what_finds_no_descriptors_waits_for_them, an_fsync_that_was_lost_is_not_repeated,
 		a_rename_of_nothing_is_a_failure,
 	};
 	return unit_run("batch", tests, ARRAY_SIZE(tests), setup, teardown);
