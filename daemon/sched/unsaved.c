@@ -22,8 +22,11 @@
 static struct job *find_unsaved(const struct scheduler *scheduler)
 {
 	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
-		if (scheduler->jobs.items[i]->unsaved == JOB_UNSAVED) {
-			return scheduler->jobs.items[i];
+		struct job *job = scheduler->jobs.items[i];
+
+		/* While its run tidies up, the result is still the run's. */
+		if (job->unsaved == JOB_UNSAVED && job->result != NULL) {
+			return job;
 		}
 	}
 	return NULL;
