@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/util/memory.h"
+
 enum { BUF_FIRST_CAPACITY = 256 };
 
 static int buf_fail(struct buf *buf)
@@ -54,6 +56,19 @@ int buf_reserve(struct buf *buf, size_t n_more)
 	if (data == NULL) {
 		return buf_fail(buf);
 	}
+	buf->data = data;
+	buf->capacity = capacity;
+	return 0;
+}
+
+int buf_reserve_huge(struct buf *buf, size_t capacity)
+{
+	char *data = memory_alloc_huge(capacity);
+
+	if (data == NULL) {
+		return buf_fail(buf);
+	}
+	buf_deinit(buf);
 	buf->data = data;
 	buf->capacity = capacity;
 	return 0;

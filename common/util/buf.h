@@ -27,6 +27,9 @@ void buf_clear(struct buf *buf);
 /* Makes room for n_more bytes and one NUL behind them. Returns buf_error(). */
 int buf_reserve(struct buf *buf, size_t n_more);
 
+/* The same for an empty buf that is to grow to megabytes again and again: memory_alloc_huge(). */
+int buf_reserve_huge(struct buf *buf, size_t capacity);
+
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_add_str(struct buf *buf, const char *text);
 void buf_add_char(struct buf *buf, char c);

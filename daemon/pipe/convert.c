@@ -83,6 +83,12 @@ struct converter *converter_free(struct converter *converter)
 	return NULL;
 }
 
+int convert_sink_reserve(struct convert_sink *sink)
+{
+	/* Half as much more for what is asked for in advance, before it is known to be needed. */
+	return buf_reserve_huge(&sink->rows, CONVERT_FLUSH_BYTES + CONVERT_FLUSH_BYTES / 2);
+}
+
 void convert_sink_shrink(struct convert_sink *sink)
 {
 	struct buf *bufs[] = {&sink->rows, &sink->errors};

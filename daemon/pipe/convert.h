@@ -77,6 +77,9 @@ struct convert_sink {
 	void *user;
 };
 
+/* Memory for what a sink normally takes before it is flushed. Optional. Returns 0 or -ENOMEM. */
+int convert_sink_reserve(struct convert_sink *sink) MUST_CHECK;
+
 /* Frees what a giant row has made the bufs grow to; call it between chunks. */
 void convert_sink_shrink(struct convert_sink *sink);
 

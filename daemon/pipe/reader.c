@@ -14,14 +14,23 @@
 #include <string.h>
 
 #include "common/util/fd.h"
+#include "common/util/memory.h"
+
+/* Smaller windows are for tests: huge pages would be a waste. */
+#define HUGE_FROM_BYTES ((size_t)256 << 10)
 
 static int reader_resize(struct reader *reader, size_t capacity)
 {
-	uint8_t *data = realloc(reader->data, capacity + READER_PADDING);
+	size_t size = capacity + READER_PADDING;
+	uint8_t *data = size >= HUGE_FROM_BYTES ? memory_alloc_huge(size) : malloc(size);
 
 	if (data == NULL) {
 		return -ENOMEM;
 	}
+	if (reader->len > 0) {
+		memcpy(data, reader->data, reader->len);
+	}
+	free(reader->data);
 	reader->data = data;
 	reader->capacity = capacity;
 	return 0;

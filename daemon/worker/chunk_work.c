@@ -490,12 +490,18 @@ int chunk_work(struct worker *worker, struct lane *lane, uint64_t chunk)
 	return outcome_of(r);
 }
 
-void chunk_work_init_sinks(struct worker *worker)
+int chunk_work_init_sinks(struct worker *worker)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(worker->sinks); i++) {
 		worker->sinks[i] = (struct convert_sink){
 			.flush = on_flush,
 			.progress = on_progress,
 		};
+
+		int r = convert_sink_reserve(&worker->sinks[i]);
+		if (r < 0) {
+			return r;
+		}
 	}
+	return 0;
 }

@@ -20,5 +20,5 @@ enum chunk_outcome {
  */
 int chunk_work(struct worker *worker, struct lane *lane, uint64_t chunk) MUST_CHECK;
 
-/* Before the first chunk. */
-void chunk_work_init_sinks(struct worker *worker);
+/* Before the first chunk. Returns 0 or -ENOMEM. */
+int chunk_work_init_sinks(struct worker *worker) MUST_CHECK;

@@ -129,11 +129,11 @@ static int open_all(struct convert *convert)
 	    (r = open_lanes(convert)) < 0 ||
 	    (r = converter_new(getenv(WORKER_ENV_SCANNER), &worker->converter)) < 0 ||
 	    (r = reader_init(&worker->reader, convert_window_bytes(convert->plan->chunk_size))) <
-		    0) {
+		    0 ||
+	    (r = chunk_work_init_sinks(worker)) < 0) {
 		log_error("convert: cannot start: %s", strerror(-r));
 		return r;
 	}
-	chunk_work_init_sinks(worker);
 	return 0;
 }
 

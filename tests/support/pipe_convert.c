@@ -139,6 +139,9 @@ static int run(struct job *job)
 	int r = converter_new(job->scanner_name, &converter);
 
 	if (r == 0) {
+		r = convert_sink_reserve(&sink);
+	}
+	if (r == 0) {
 		r = convert_pipe_new("job", &job->spec, &job->plan, &pipe);
 	}
 	if (r == 0) {
