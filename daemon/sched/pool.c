@@ -206,14 +206,11 @@ static void on_restart(void *userdata, int64_t now_ns)
 	slot_start(slot);
 }
 
-static void slot_restart_after(struct slot *slot, int64_t delay_ns)
+/* From the loop, even if there is no delay. */
+static void slot_start_after(struct slot *slot, int64_t delay_ns)
 {
 	struct pool *pool = slot->pool;
 
-	if (delay_ns == 0) {
-		slot_start(slot);
-		return;
-	}
 	slot->state = POOL_SLOT_RESTARTING;
 	int r = loop_add_timer(pool->options.env->loop, on_restart, slot, &slot->timer);
 	if (r == 0) {
@@ -246,7 +243,11 @@ static void slot_died(struct slot *slot, const char *what)
 	log_job(LOG_LEVEL_WARNING, id, (int)slot->index, "worker %s; the next one starts in %.1f s",
 		what, (double)delay_ns / (double)CLOCK_NS_PER_SEC);
 	pool->options.tally->restarts++;
-	slot_restart_after(slot, delay_ns);
+	if (delay_ns == 0) {
+		slot_start(slot);
+	} else {
+		slot_start_after(slot, delay_ns);
+	}
 }
 
 /* A permanent failure that the worker has named. */
@@ -423,8 +424,10 @@ int pool_new(const struct pool_options *options, struct pool **ret_pool)
 	for (uint32_t i = 0; i < options->n_slots; i++) {
 		pool->slots[i] = (struct slot){.pool = pool, .index = i, .state = POOL_SLOT_EXITED};
 	}
-	for (uint32_t i = 0; i < options->n_slots && !pool->is_stopping; i++) {
-		slot_start(&pool->slots[i]);
+	/* A fork takes milliseconds: one in each turn of the loop, which has others to serve. */
+	slot_start(&pool->slots[0]);
+	for (uint32_t i = 1; i < options->n_slots && !pool->is_stopping; i++) {
+		slot_start_after(&pool->slots[i], 0);
 	}
 	check_ended(pool);
 	*ret_pool = pool;

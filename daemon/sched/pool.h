@@ -44,7 +44,7 @@ struct pool_options {
 
 enum pool_slot_state {
 	POOL_SLOT_RUNNING,
-	POOL_SLOT_RESTARTING, /* waits for its backoff */
+	POOL_SLOT_RESTARTING, /* waits for its turn to start, or for its backoff */
 	POOL_SLOT_EXITED,
 };
 
@@ -54,7 +54,7 @@ struct pool_slot_info {
 	uint32_t generation;
 };
 
-/* Starts all slots. options are copied, what they point to is borrowed. */
+/* Starts all slots, the first one now and the others from the loop. options are copied, what they point to is borrowed. */
 int pool_new(const struct pool_options *options, struct pool **ret_pool) MUST_CHECK;
 
 /*
