@@ -49,14 +49,13 @@ static enum dialect_state table_state(const struct csv_block_state *state)
 	return state->after_terminator ? DIALECT_START : DIALECT_UNQUOTED;
 }
 
-void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes,
-			const struct csv_masks *masks, struct csv_block_state *state,
-			struct csv_block *ret_block)
+struct csv_judged csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes,
+				     struct csv_masks masks, struct csv_block_state state)
 {
-	enum dialect_state at_state = table_state(state);
-	struct csv_block block = {.care = masks->care | masks->quote};
+	enum dialect_state at_state = table_state(&state);
+	struct csv_block block = {.care = masks.care | masks.quote};
 
-	for (unsigned i = 0; i < bits_count(masks->valid); i++) {
+	for (unsigned i = 0; i < bits_count(masks.valid); i++) {
 		enum dialect_class class = dialect_class_of(dialect, bytes[i], bytes[i + 1]);
 		struct dialect_step step = dialect_table[at_state][class];
 		bool is_row_end = step.action == DIALECT_ROW_END;
@@ -72,7 +71,7 @@ void csv_block_by_table(const struct dialect *dialect, const uint8_t *bytes,
 		block.care |= (uint64_t)(step.action == DIALECT_FAULT_BAD_QUOTE) << i;
 		at_state = step.next;
 	}
-	state->inside_quotes = at_state == DIALECT_QUOTED ? UINT64_MAX : 0;
-	state->after_close = at_state == DIALECT_QUOTE_IN_QUOTED;
-	*ret_block = block;
+	state.inside_quotes = at_state == DIALECT_QUOTED ? UINT64_MAX : 0;
+	state.after_close = at_state == DIALECT_QUOTE_IN_QUOTED;
+	return (struct csv_judged){block, state};
 }

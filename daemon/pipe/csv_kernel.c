@@ -81,17 +81,20 @@ static inline void cut_masks(struct csv_masks *masks, size_t n_valid)
 
 static inline __attribute__((always_inline)) void index_batch(const struct dialect *dialect,
 							      const uint8_t *bytes, size_t len,
-							      struct csv_index *index,
+							      struct csv_index *ret_index,
 							      const bool trusts_unicode)
 {
+	/* Not through the pointer: the ends that are stored could change it, for all the compiler
+	 * knows. */
+	struct csv_index index = {
+		.field_ends = ret_index->field_ends,
+		.row_ends = ret_index->row_ends,
+	};
 	const struct wanted wanted = make_wanted(dialect, !trusts_unicode);
 	struct csv_block_state state = CSV_BLOCK_STATE_INIT;
 	struct simd_utf8 utf8;
 
 	simd_utf8_init(&utf8);
-	index->n_fields = 0;
-	index->n_rows = 0;
-	index->has_inner_newlines = false;
 	for (size_t at = 0; at < len; at += CSV_BLOCK_BYTES) {
 		struct simd_block block = simd_load(bytes + at);
 		uint64_t non_ascii = simd_non_ascii(block);
@@ -103,9 +106,10 @@ static inline __attribute__((always_inline)) void index_batch(const struct diale
 		if (trusts_unicode) {
 			simd_utf8_check(&utf8, block, non_ascii);
 		}
-		csv_block_index(dialect, bytes + at, (uint32_t)at, &masks, &state, index);
+		csv_block_index(dialect, bytes + at, (uint32_t)at, &masks, &state, &index);
 	}
-	index->is_valid_utf8 = trusts_unicode && simd_utf8_is_valid(&utf8);
+	index.is_valid_utf8 = trusts_unicode && simd_utf8_is_valid(&utf8);
+	*ret_index = index;
 }
 
 /*

@@ -81,8 +81,10 @@ static inline void simd_store_ends(uint32_t *ends, uint32_t base, uint64_t termi
 	__m512i places = _mm512_maskz_compress_epi8(terminators, _mm512_load_si512(numbers));
 	uint64_t n = (uint64_t)_mm_popcnt_u64(terminators);
 
-	if (UNLIKELY((care | quoted) != 0)) {
+	if (UNLIKELY(care != 0)) {
 		care = _pext_u64(care, terminators);
+	}
+	if (UNLIKELY(quoted != 0)) {
 		quoted = _pext_u64(quoted, terminators);
 	}
 	simd_store_16(ends, base, _mm512_castsi512_si128(places), (uint32_t)care, (uint32_t)quoted);
