@@ -19,8 +19,8 @@
 static inline uint8_t *json_put(uint8_t *out, const uint8_t *from, size_t len)
 {
 	simd_copy(out, from);
-	for (size_t at = SIMD_COPY_BYTES; UNLIKELY(at < len); at += SIMD_COPY_BYTES) {
-		simd_copy(out + at, from + at);
+	for (size_t at = SIMD_COPY_BYTES; UNLIKELY(at < len); at += SIMD_LONG_BYTES) {
+		simd_copy_long(out + at, from + at);
 	}
 	return out + len;
 }

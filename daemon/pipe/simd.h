@@ -10,7 +10,8 @@
  *					a block; one bit for each of its bytes that is so
  *	simd_look			what a block has at all, where a mask costs much
  *	simd_store_ends			a mask becomes offsets with flags
- *	simd_copy			SIMD_COPY_BYTES bytes
+ *	simd_copy, simd_copy_long	SIMD_COPY_BYTES and SIMD_LONG_BYTES bytes: what is best for
+ *					short fields, and for what is left of long ones
  *	simd_put_clean_run		a copy up to the first byte that JSON escapes
  *	struct simd_utf8, simd_utf8_*	validation, where it is cheaper than looking at characters
  *

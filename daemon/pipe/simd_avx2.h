@@ -10,7 +10,7 @@
 #include "daemon/pipe/simd_utf8.h"
 
 /* simd.h in 32-byte vectors: a block is two of them. */
-enum { SIMD_COPY_BYTES = 32, SIMD_COUNTS_BY_MASK = 1 };
+enum { SIMD_COPY_BYTES = 32, SIMD_LONG_BYTES = 32, SIMD_COUNTS_BY_MASK = 1 };
 
 struct simd_block {
 	__m256i low, high;
@@ -104,6 +104,11 @@ static inline void simd_copy(uint8_t *to, const uint8_t *from)
 {
 	_mm256_storeu_si256((__m256i *)(void *)to,
 			    _mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+static inline void simd_copy_long(uint8_t *to, const uint8_t *from)
+{
+	simd_copy(to, from);
 }
 
 /*

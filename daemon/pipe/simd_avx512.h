@@ -10,7 +10,7 @@
 #include "daemon/pipe/simd_utf8.h"
 
 /* simd.h in 64-byte vectors: a comparison gives its mask at once. */
-enum { SIMD_COPY_BYTES = 32, SIMD_COUNTS_BY_MASK = 1 };
+enum { SIMD_COPY_BYTES = 32, SIMD_LONG_BYTES = 64, SIMD_COUNTS_BY_MASK = 1 };
 
 struct simd_block {
 	__m512i bytes;
@@ -106,6 +106,11 @@ static inline void simd_copy(uint8_t *to, const uint8_t *from)
 {
 	_mm256_storeu_si256((__m256i *)(void *)to,
 			    _mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+static inline void simd_copy_long(uint8_t *to, const uint8_t *from)
+{
+	_mm512_storeu_si512(to, _mm512_loadu_si512(from));
 }
 
 /*

@@ -16,7 +16,7 @@
  * together to a mask of bits takes words. So a mask is dear, and simd_look() tells which are worth
  * their price: most blocks have nothing but printable ASCII, delimiters and line feeds.
  */
-enum { SIMD_COPY_BYTES = 32, SIMD_COUNTS_BY_MASK = 0 };
+enum { SIMD_COPY_BYTES = 32, SIMD_LONG_BYTES = 32, SIMD_COUNTS_BY_MASK = 0 };
 
 struct simd_block {
 	const uint8_t *bytes;
@@ -117,6 +117,11 @@ static inline void simd_store_ends(uint32_t *ends, uint32_t base, uint64_t termi
 static inline void simd_copy(uint8_t *to, const uint8_t *from)
 {
 	memcpy(to, from, SIMD_COPY_BYTES);
+}
+
+static inline void simd_copy_long(uint8_t *to, const uint8_t *from)
+{
+	simd_copy(to, from);
 }
 
 /*
