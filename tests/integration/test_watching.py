@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A job seen while it runs, and what is left of it when something dies."""
 import os
+import re
 import signal
 
 import pytest
 
 import oracle
-from harness import FINAL, SLOW, processes_of, spec_of, start_slow, wait_until
+from harness import FINAL, IS_SANITIZED, SLOW, processes_of, spec_of, start_slow, wait_until
 
 # The oracle's word on slow.csv, without its walk: the rows are all alike.
 SLOW_ROWS = SLOW.count(b"\n") - 1
@@ -176,3 +177,18 @@ def test_an_idle_daemon_holds_no_more_after_many_jobs(start):
 
     first = fds_after(5)
     assert fds_after(30) <= first + 1
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="the leak sanitizer cannot work under strace")
+def test_the_loop_turns_between_two_forks(start, tmp_path):
+    """A pool of many workers must not keep the daemon from everything else while it starts."""
+    trace = tmp_path / "trace"
+    # -D: the daemon stays the process that was started, so that it gets the signals.
+    daemon = start_slow(start, wrapper=("strace", "-D", "-o", str(trace), "-e",
+                                        "trace=clone,clone3,fork,vfork,epoll_wait,epoll_pwait"))
+    check_right(daemon, daemon.wait_job(drop_slow(daemon, workers=4)))
+    daemon.stop()
+    calls = re.findall(r"^(epoll|clone|v?fork)", trace.read_text(), flags=re.M)
+    forks = [n for n, call in enumerate(calls) if call != "epoll"]
+    assert len(forks) >= 4
+    assert all(later - earlier > 1 for earlier, later in zip(forks, forks[1:])), "two forks in one turn"
