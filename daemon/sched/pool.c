@@ -387,12 +387,27 @@ static int slot_spawn(struct slot *slot)
 	return r;
 }
 
+/*
+ * A fork takes milliseconds: one in each turn of the loop, which has others to serve. So each slot
+ * calls for the next. Were all timers set at once, all would be due at once, and the loop serves
+ * what has waited longest first: whoever came after them would wait for all.
+ */
+static void slot_start_next(struct slot *slot)
+{
+	struct pool *pool = slot->pool;
+
+	if (slot->index + 1 < pool->options.n_slots && !pool->is_stopping) {
+		slot_start_after(slot + 1, 0);
+	}
+}
+
 static void slot_start(struct slot *slot)
 {
 	struct pool *pool = slot->pool;
+	bool is_first = !slot->was_started;
 	char what[128];
 
-	if (slot->was_started) {
+	if (!is_first) {
 		slot->generation++;
 	}
 	slot->was_started = true;
@@ -402,10 +417,13 @@ static void slot_start(struct slot *slot)
 		slot->state = POOL_SLOT_RUNNING;
 		log_job(LOG_LEVEL_DEBUG, pool->options.job_id, (int)slot->index,
 			"worker %ld started", (long)slot->pid);
-		return;
+	} else {
+		snprintf(what, sizeof(what), "could not be started (%s)", strerror(-r));
+		slot_died(slot, what);
 	}
-	snprintf(what, sizeof(what), "could not be started (%s)", strerror(-r));
-	slot_died(slot, what);
+	if (is_first) {
+		slot_start_next(slot);
+	}
 }
 
 int pool_new(const struct pool_options *options, struct pool **ret_pool)
@@ -422,13 +440,10 @@ int pool_new(const struct pool_options *options, struct pool **ret_pool)
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < options->n_slots; i++) {
-		pool->slots[i] = (struct slot){.pool = pool, .index = i, .state = POOL_SLOT_EXITED};
+		pool->slots[i] = (struct slot){
+			.pool = pool, .index = i, .state = POOL_SLOT_RESTARTING};
 	}
-	/* A fork takes milliseconds: one in each turn of the loop, which has others to serve. */
 	slot_start(&pool->slots[0]);
-	for (uint32_t i = 1; i < options->n_slots && !pool->is_stopping; i++) {
-		slot_start_after(&pool->slots[i], 0);
-	}
 	check_ended(pool);
 	*ret_pool = pool;
 	return 0;

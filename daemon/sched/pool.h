@@ -54,8 +54,8 @@ struct pool_slot_info {
 	uint32_t generation;
 };
 
-/* Starts all slots, the first one now and the others from the loop. options are copied, what they
- * point to is borrowed. */
+/* Starts all slots (at least one): the first now, the others from the loop, one in each turn.
+ * options are copied, what they point to is borrowed. */
 int pool_new(const struct pool_options *options, struct pool **ret_pool) MUST_CHECK;
 
 /*

@@ -104,6 +104,36 @@ START_TEST(an_ended_job_took_no_less_than_was_shown)
 }
 END_TEST
 
+static unsigned most_started; /* workers, between two looks */
+
+static void note_started(struct world *w)
+{
+	unsigned n_before = w->seen.n_workers_alive;
+
+	look(w->id);
+	most_started = MAX(most_started,
+			   w->seen.n_workers_alive - MIN(n_before, w->seen.n_workers_alive));
+}
+
+START_TEST(others_are_served_while_many_workers_start)
+{
+	enum { N_WORKERS = 40 };
+
+	stop_daemon();
+	world.options.max_workers = N_WORKERS;
+	start_daemon();
+	put_csv("in.csv", 10000, 0);
+	submit(SPEC("\"out.jsonl\"},\"workers\":40"));
+	most_started = 0;
+	run_until(all_ended, note_started);
+	look(world.id);
+	ck_assert_int_eq(world.seen.state, JOB_STATE_COMPLETED);
+	ck_assert_uint_gt(most_started, 0);
+	ck_assert_uint_lt(most_started, N_WORKERS / 2);
+	assert_file_is("out.jsonl", expected_rows(10000, 0));
+}
+END_TEST
+
 static const struct {
 	const char *spec;
 	enum job_reason reason;
@@ -272,6 +302,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, too_many_rejects_publish_the_error_file_alone);
 	tcase_add_test(tcase, a_wrong_delimiter_that_rejects_every_row_fails);
 	tcase_add_test(tcase, an_empty_input_gives_an_empty_output);
+	tcase_add_test(tcase, others_are_served_while_many_workers_start);
 	tcase_add_loop_test(tcase, an_ended_job_took_no_less_than_was_shown, 0, 3);
 	tcase_add_loop_test(tcase, a_job_that_cannot_work_is_refused_and_changes_nothing, 0,
 			    ARRAY_SIZE(bad_specs));
