@@ -138,6 +138,42 @@ START_TEST(rows_and_fields_lie_where_their_ends_are)
 }
 END_TEST
 
+static bool has_flag(size_t row)
+{
+	uint32_t flags = 0;
+
+	for (size_t f = csv_index_row_first(&fields, row);
+	     f < csv_index_row_first(&fields, row + 1); f++) {
+		flags |= fields.field_ends[f] & ~CSV_INDEX_OFFSET;
+	}
+	return flags != 0;
+}
+
+START_TEST(a_row_is_flagged_if_one_of_its_fields_is)
+{
+	static const char *const flagged[] = {",\"q\",", ",\\\\\\,", ",x\"x,"};
+	struct dialect csv = make_dialect(',', '"');
+
+	/* Rows longer than a block and many in one, with one flag among them. */
+	for (size_t at = 0; at < 400; at++) {
+		uint8_t bytes[405 + READER_PADDING] = {0};
+
+		for (size_t i = 0; i < 405; i++) {
+			bool is_long = i >= 70 && i < 300;
+
+			bytes[i] = (uint8_t)(is_long ? "abc,"[i % 4] : "ab,\n"[i % 4]);
+		}
+		memcpy(bytes + at, flagged[at / 4 % 3], 5);
+		scanner->index(&csv, bytes, 405, &fields);
+		ck_assert_uint_gt(fields.n_rows, 30);
+		for (size_t row = 0; row < fields.n_rows; row++) {
+			ck_assert_int_eq((fields.row_ends[row] & CSV_INDEX_FLAGGED) != 0,
+					 has_flag(row));
+		}
+	}
+}
+END_TEST
+
 /* What the dialect's walker says of the same bytes. */
 static void check_by_walking(const struct dialect *dialect, const uint8_t *bytes, size_t len)
 {
@@ -264,7 +300,7 @@ END_TEST
 UNIT_MAIN_IF(pipe_fixture_scanner() != NULL, setup, teardown, fields_are_marked_by_what_they_need,
 	     any_byte_may_delimit_or_quote,
 	     a_delimiter_that_json_escapes_needs_care_where_it_is_data,
-	     rows_and_fields_lie_where_their_ends_are,
+	     rows_and_fields_lie_where_their_ends_are, a_row_is_flagged_if_one_of_its_fields_is,
 	     quotes_at_every_place_of_a_block_are_indexed_as_the_table_says,
 	     a_quote_is_judged_with_its_neighbour_in_the_next_block, words_are_exact_for_every_byte,
 	     parity_finds_the_next_row)
