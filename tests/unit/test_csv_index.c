@@ -138,6 +138,23 @@ START_TEST(rows_and_fields_lie_where_their_ends_are)
 }
 END_TEST
 
+START_TEST(one_byte_gives_the_whole_field_care)
+{
+	struct dialect csv = make_dialect(',', '"');
+
+	/* With whole blocks between the byte and the field's end. */
+	for (size_t at = 1; at < 260; at++) {
+		char text[300];
+
+		memset(text, 'x', sizeof(text));
+		text[0] = text[290] = ',';
+		text[at] = '\\';
+		text[299] = '\n';
+		ck_assert_str_eq(shape(&csv, text, sizeof(text)), ".!.|");
+	}
+}
+END_TEST
+
 static bool has_flag(size_t row)
 {
 	uint32_t flags = 0;
@@ -300,7 +317,8 @@ END_TEST
 UNIT_MAIN_IF(pipe_fixture_scanner() != NULL, setup, teardown, fields_are_marked_by_what_they_need,
 	     any_byte_may_delimit_or_quote,
 	     a_delimiter_that_json_escapes_needs_care_where_it_is_data,
-	     rows_and_fields_lie_where_their_ends_are, a_row_is_flagged_if_one_of_its_fields_is,
+	     rows_and_fields_lie_where_their_ends_are, one_byte_gives_the_whole_field_care,
+	     a_row_is_flagged_if_one_of_its_fields_is,
 	     quotes_at_every_place_of_a_block_are_indexed_as_the_table_says,
 	     a_quote_is_judged_with_its_neighbour_in_the_next_block, words_are_exact_for_every_byte,
 	     parity_finds_the_next_row)
