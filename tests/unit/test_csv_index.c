@@ -100,6 +100,7 @@ START_TEST(any_byte_may_delimit_or_quote)
 
 	ck_assert_str_eq(SHAPE(tabs, "a\t'b'\t'\t'\t\"\n"), ".q!!|");
 	ck_assert_str_eq(SHAPE(none, "\"a;b\";'\n"), "!!.|");
+	ck_assert_str_eq(SHAPE(none, "\ra;b\r\n\r\nc;\rd\r\n"), "!.|.|.!|");
 	ck_assert_str_eq(SHAPE(odd, "a\"\\b\\\"c\n"), ".q.|");
 }
 END_TEST
@@ -187,6 +188,31 @@ START_TEST(a_row_is_flagged_if_one_of_its_fields_is)
 			ck_assert_int_eq((fields.row_ends[row] & CSV_INDEX_FLAGGED) != 0,
 					 has_flag(row));
 		}
+	}
+}
+END_TEST
+
+START_TEST(what_lies_behind_a_batch_is_not_indexed)
+{
+	struct dialect csv = make_dialect(',', '"');
+	uint8_t bytes[200 + READER_PADDING];
+	uint32_t ends[200];
+
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		bytes[i] = (uint8_t)("a\"b,\"c\"\r\n"[i % 9]); /* every block by the table */
+	}
+	scanner->index(&csv, bytes, 200, &fields);
+	size_t n = fields.n_fields;
+	memcpy(ends, fields.field_ends, n * sizeof(*ends));
+	for (size_t len = 0; len < 200; len++) {
+		size_t n_wanted = 0;
+
+		while (n_wanted < n && (ends[n_wanted] & CSV_INDEX_OFFSET) < len) {
+			n_wanted++;
+		}
+		scanner->index(&csv, bytes, len, &fields);
+		ck_assert_uint_eq(fields.n_fields, n_wanted);
+		ck_assert_uint_eq(fields.n_rows, n_wanted / 2);
 	}
 }
 END_TEST
@@ -318,7 +344,7 @@ UNIT_MAIN_IF(pipe_fixture_scanner() != NULL, setup, teardown, fields_are_marked_
 	     any_byte_may_delimit_or_quote,
 	     a_delimiter_that_json_escapes_needs_care_where_it_is_data,
 	     rows_and_fields_lie_where_their_ends_are, one_byte_gives_the_whole_field_care,
-	     a_row_is_flagged_if_one_of_its_fields_is,
+	     a_row_is_flagged_if_one_of_its_fields_is, what_lies_behind_a_batch_is_not_indexed,
 	     quotes_at_every_place_of_a_block_are_indexed_as_the_table_says,
 	     a_quote_is_judged_with_its_neighbour_in_the_next_block, words_are_exact_for_every_byte,
 	     parity_finds_the_next_row)
