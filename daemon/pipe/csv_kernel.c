@@ -35,8 +35,7 @@ static struct wanted make_wanted(const struct dialect *dialect, bool distrusts_u
 		.delimiter = delimiter,
 		.quote = dialect->has_quote ? dialect->quote : '\r',
 		.quotes = dialect->has_quote ? UINT64_MAX : 0,
-		.is_odd_delimiter = delimiter < 0x20 || delimiter >= 0x80 || delimiter == '"' ||
-				    delimiter == '\\',
+		.is_odd_delimiter = delimiter < 0x20 || delimiter == '"' || delimiter == '\\',
 		.distrusts_unicode = distrusts_unicode,
 	};
 }
