@@ -184,8 +184,8 @@ def test_the_loop_turns_between_two_forks(start, tmp_path):
     """A pool of many workers must not keep the daemon from everything else while it starts."""
     trace = tmp_path / "trace"
     # -D: the daemon stays the process that was started, so that it gets the signals.
-    daemon = start_slow(start, wrapper=("strace", "-D", "-o", str(trace), "-e",
-                                        "trace=clone,clone3,fork,vfork,epoll_wait,epoll_pwait"))
+    daemon = start_slow(start, chunk_size=512, wrapper=("strace", "-D", "-o", str(trace), "-e",
+                                                        "trace=clone,clone3,fork,vfork,epoll_wait,epoll_pwait"))
     check_right(daemon, daemon.wait_job(drop_slow(daemon, workers=4)))
     daemon.stop()
     calls = re.findall(r"^(epoll|clone|v?fork)", trace.read_text(), flags=re.M)

@@ -338,7 +338,7 @@ SLOW = b"a,b\n" + b"1234567,abcdefg\n" * (1 << 19)
 
 def start_slow(start, **settings):
     """A daemon with an input slow.csv that takes long enough to be caught: the chunks are tiny."""
-    daemon = start(**{"chunk_size": 64, **settings})
+    daemon = start(**{"chunk_size": 24, **settings})
     daemon.write("slow.csv", SLOW)
     return daemon
 
