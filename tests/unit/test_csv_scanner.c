@@ -218,6 +218,63 @@ START_TEST(long_fields_and_keys_are_copied_whole)
 }
 END_TEST
 
+START_TEST(keys_of_every_length_are_copied_whole)
+{
+	struct dialect csv = make_dialect(',', '"', false);
+	const uint8_t bytes[3 + READER_PADDING] = "vw\n";
+	const struct csv_scanner *scanner;
+
+	for (size_t n = 1; n < sizeof(column_names[2]); n++) {
+		char *column = columns[2] + sizeof(column_names[2]) - 1 - n;
+
+		json_keys_deinit(&keys);
+		ck_assert_int_eq(json_keys_init(&keys, &column, 1), 0);
+		for (size_t i = 0; (scanner = csv_scanner_at(i)) != NULL; i++) {
+			CLEANUP(buf_deinit) struct buf out = BUF_INIT;
+			CLEANUP(buf_deinit) struct buf wanted = BUF_INIT;
+
+			convert(scanner, &csv, bytes, 3, &out);
+			buf_printf(&wanted, "{\"%s\":\"vw\"}\n", column);
+			ck_assert_uint_le(wanted.len, out.len);
+			ck_assert_mem_eq(out.data, wanted.data, wanted.len);
+		}
+	}
+}
+END_TEST
+
+START_TEST(rows_beyond_a_limit_are_not_emitted)
+{
+	struct dialect csv = make_dialect(',', '"', false);
+	const uint8_t bytes[18 + READER_PADDING] = "a,b,c\nd,e,f\ng,h,i\n";
+	static const struct {
+		size_t end_row;
+		uint32_t start_limit;
+		uint64_t max_row_bytes;
+		size_t wanted;
+	} cases[] = {{3, 18, 5, 3}, {2, 18, 5, 2}, {3, 7, 5, 2}, {3, 6, 5, 1}, {3, 18, 4, 0}};
+	const struct csv_scanner *scanner;
+
+	for (size_t n = 0; (scanner = csv_scanner_at(n)) != NULL; n++) {
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			uint8_t out[1000];
+			uint8_t *end;
+			const struct json_rows rows = {
+				.dialect = &csv,
+				.keys = &keys,
+				.index = &fields,
+				.bytes = bytes,
+				.end_row = cases[i].end_row,
+				.start_limit = cases[i].start_limit,
+				.max_row_bytes = cases[i].max_row_bytes,
+			};
+
+			scanner->index(&csv, bytes, 18, &fields);
+			ck_assert_uint_eq(scanner->emit(&rows, 0, out, &end), cases[i].wanted);
+		}
+	}
+}
+END_TEST
+
 static bool is_valid(const uint8_t *bytes, size_t len)
 {
 	for (size_t at = 0; at < len;) {
@@ -302,29 +359,37 @@ START_TEST(a_character_is_judged_at_every_place)
 }
 END_TEST
 
+static void check_counts(const struct dialect *dialect, const uint8_t *bytes, size_t len)
+{
+	const struct parity_count start = {.n_newlines = 5, .quote_parity = true};
+	struct parity_count wanted = start;
+	const struct csv_scanner *scanner;
+
+	for (size_t i = 0; i < len; i++) {
+		wanted.n_newlines += bytes[i] == '\n';
+		wanted.quote_parity ^= dialect->has_quote && bytes[i] == dialect->quote;
+	}
+	for (size_t n = 0; (scanner = csv_scanner_at(n)) != NULL; n++) {
+		struct parity_count got = start;
+
+		scanner->count(&got, dialect, bytes, len);
+		ck_assert_uint_eq(got.n_newlines, wanted.n_newlines);
+		ck_assert(got.quote_parity == wanted.quote_parity);
+	}
+}
+
 START_TEST(counts_are_those_of_a_plain_loop)
 {
 	struct dialect csv = make_dialect(',', '"', false);
+	struct dialect none = make_dialect(',', 0, false);
 	uint8_t text[MAX_TEXT + READER_PADDING] = {0};
 
 	make_nasty(text, 4);
+	text[40] = '\0'; /* no quote, even if there is none */
 	for (size_t from = 0; from < 70; from++) {
 		for (size_t len = 0; len < 300; len++) {
-			struct parity_count wanted = {.n_newlines = 5, .quote_parity = true};
-			const struct parity_count start = wanted;
-			const struct csv_scanner *scanner;
-
-			for (size_t i = from; i < from + len; i++) {
-				wanted.n_newlines += text[i] == '\n';
-				wanted.quote_parity ^= text[i] == '"';
-			}
-			for (size_t n = 0; (scanner = csv_scanner_at(n)) != NULL; n++) {
-				struct parity_count got = start;
-
-				scanner->count(&got, &csv, text + from, len);
-				ck_assert_uint_eq(got.n_newlines, wanted.n_newlines);
-				ck_assert(got.quote_parity == wanted.quote_parity);
-			}
+			check_counts(&csv, text + from, len);
+			check_counts(&none, text + from, len);
 		}
 	}
 }
@@ -347,6 +412,7 @@ END_TEST
 
 UNIT_MAIN_WITH(setup, teardown, all_scanners_give_the_same_for_random_bytes,
 	       all_scanners_give_the_same_for_every_byte_at_every_place,
-	       long_fields_and_keys_are_copied_whole,
-	       utf8_is_judged_as_the_table_of_characters_does, a_character_is_judged_at_every_place,
-	       counts_are_those_of_a_plain_loop, the_portable_scanner_is_everywhere_and_the_last)
+	       long_fields_and_keys_are_copied_whole, keys_of_every_length_are_copied_whole,
+	       rows_beyond_a_limit_are_not_emitted, utf8_is_judged_as_the_table_of_characters_does,
+	       a_character_is_judged_at_every_place, counts_are_those_of_a_plain_loop,
+	       the_portable_scanner_is_everywhere_and_the_last)
