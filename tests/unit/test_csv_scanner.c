@@ -275,6 +275,42 @@ START_TEST(rows_beyond_a_limit_are_not_emitted)
 }
 END_TEST
 
+START_TEST(fields_go_to_their_columns_in_every_row)
+{
+	struct dialect csv = make_dialect(',', '"', false);
+	const uint8_t bytes[18 + READER_PADDING] = "p,q,r\ns,t,u\nv,w,x\n";
+	static const char *const wanted[][3] = {{"r", "p", "q"}, {"u", "s", "t"}, {"x", "v", "w"}};
+	static const uint32_t field_of[N_COLUMNS] = {2, 0, 1};
+	const struct csv_scanner *scanner;
+
+	for (size_t n = 0; (scanner = csv_scanner_at(n)) != NULL; n++) {
+		CLEANUP(buf_deinit) struct buf text = BUF_INIT;
+		uint8_t out[1000];
+		uint8_t *end;
+		const struct json_rows rows = {
+			.dialect = &csv,
+			.keys = &keys,
+			.field_of = field_of,
+			.index = &fields,
+			.bytes = bytes,
+			.end_row = 3,
+			.start_limit = UINT32_MAX,
+			.max_row_bytes = csv.max_row_bytes,
+		};
+
+		scanner->index(&csv, bytes, 18, &fields);
+		ck_assert_uint_eq(scanner->emit(&rows, 0, out, &end), 3);
+		for (size_t row = 0; row < 3; row++) {
+			buf_printf(&text,
+				   "{\"a\":\"%s\",\"quite \\\"long\\\"\":\"%s\",\"%s\":\"%s\"}\n",
+				   wanted[row][0], wanted[row][1], columns[2], wanted[row][2]);
+		}
+		ck_assert_uint_eq((size_t)(end - out), text.len);
+		ck_assert_mem_eq(out, text.data, text.len);
+	}
+}
+END_TEST
+
 static bool is_valid(const uint8_t *bytes, size_t len)
 {
 	for (size_t at = 0; at < len;) {
@@ -413,6 +449,6 @@ END_TEST
 UNIT_MAIN_WITH(setup, teardown, all_scanners_give_the_same_for_random_bytes,
 	       all_scanners_give_the_same_for_every_byte_at_every_place,
 	       long_fields_and_keys_are_copied_whole, keys_of_every_length_are_copied_whole,
-	       rows_beyond_a_limit_are_not_emitted, utf8_is_judged_as_the_table_of_characters_does,
-	       a_character_is_judged_at_every_place, counts_are_those_of_a_plain_loop,
-	       the_portable_scanner_is_everywhere_and_the_last)
+	       rows_beyond_a_limit_are_not_emitted, fields_go_to_their_columns_in_every_row,
+	       utf8_is_judged_as_the_table_of_characters_does, a_character_is_judged_at_every_place,
+	       counts_are_those_of_a_plain_loop, the_portable_scanner_is_everywhere_and_the_last)
