@@ -17,7 +17,7 @@ static void kill_one(struct world *w)
 
 START_TEST(killed_workers_cost_no_row)
 {
-	world.options.chunk_size_bytes = 512;
+	world.options.chunk_size_bytes = 96;
 	scheduler_reconfigure(world.scheduler, &world.options);
 	put_csv("in.csv", 60000, 0);
 	submit("{\"version\":1,\"workers\":4,\"input\":{\"path\":\"in.csv\"},"
