@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,7 +30,8 @@
 #include "daemon/worker/lane.h"
 #include "daemon/worker/pinned.h"
 
-#define IDLE_SLEEP_NS (1000 * 1000)
+#define IDLE_SLEEP_NS	(1000 * 1000)
+#define MMAP_FROM_BYTES (128 * 1024)
 
 struct convert {
 	const char *job_name;
@@ -229,6 +231,16 @@ static enum worker_exit finish(struct convert *convert, int r)
 	return WORKER_EXIT_REPORTED;
 }
 
+/*
+ * A buffer that has grown for one long row goes back to the system when it is freed. Of its own
+ * accord malloc would raise the bar with each such buffer (mallopt(3)) and keep what is below it.
+ */
+static void keep_memory_small(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES);
+	mallopt(M_TRIM_THRESHOLD, MMAP_FROM_BYTES);
+}
+
 int convert_main(int n_args, char *const *args)
 {
 	struct convert convert = {0};
@@ -237,6 +249,7 @@ int convert_main(int n_args, char *const *args)
 	if (parse_args(&convert, n_args, args) < 0) {
 		return WORKER_EXIT_USAGE;
 	}
+	keep_memory_small();
 	if (open_all(&convert) == 0) {
 		code = finish(&convert, work_all(&convert));
 	}
