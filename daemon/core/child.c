@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between fork and exec the child only makes system calls on what the parent has prepared: no
- * memory is asked for, nothing is looked up by a path but /dev/null. A pipe that closes on exec
- * carries the errno of whatever fails there, so the caller hears of a missing program as of any
- * other failed call. Reading it waits for the exec: about a millisecond.
+ * vfork(2), since a fork copies the page tables and makes every page that either side then writes
+ * to a fault: where faults are dear that costs more than the exec itself. Until its exec the child
+ * runs in our memory while we wait: it only makes system calls on what has been prepared, writes
+ * to nothing but its own stack and the launch, and leaves there the errno of whatever failed, so
+ * the caller hears of a missing program as of any other failed call. Signals are blocked
+ * meanwhile: a handler that ran in the child would run on our data.
  *
  * The program is one descriptor from start to end. A package upgrade that replaces the file under
  * a running daemon so never mixes two builds, which share structs as they are in memory.
@@ -24,15 +26,18 @@
 
 #include "build_config.h"
 #include "common/model/worker_protocol.h"
+#include "common/util/buf.h"
+#include "common/util/checksum.h"
 #include "common/util/fd.h"
 #include "common/util/str.h"
 
-#define PROGRAM_NAME  "zooparallel-worker"
-#define FIRST_FD      3
-#define MAX_FDS	      1024
-#define MAX_ARGUMENTS 1024 /* prepare gets every data root */
-#define MAX_VARIABLES 64
-#define EXIT_NO_EXEC  127 /* the shell's word for it */
+#define PROGRAM_NAME	  "zooparallel-worker"
+#define FIRST_FD	  3
+#define MAX_FDS		  1024
+#define MAX_ARGUMENTS	  1024 /* prepare gets every data root */
+#define MAX_VARIABLES	  64
+#define PROGRAM_MAX_BYTES (64 * 1024 * 1024)
+#define EXIT_NO_EXEC	  127 /* the shell's word for it */
 
 /* What a worker may know of our environment: names, and prefixes that end in an underscore. */
 static const char *const passed_variables[] = {
@@ -51,8 +56,9 @@ static const char *const passed_variables[] = {
 
 /* All that the child needs, made before the fork. */
 struct launch {
-	int program_fd, report_fd, null_fd;
+	int program_fd, null_fd;
 	pid_t parent;
+	volatile int error; /* of the child: 0 once it has exec'ed */
 	const int *fds;
 	size_t n_fds;
 	char *argv[MAX_ARGUMENTS + 2];
@@ -127,10 +133,9 @@ static int place_fds(struct launch *launch)
 {
 	int end = FIRST_FD + (int)launch->n_fds;
 	int high[MAX_FDS];
-	launch->report_fd = fcntl(launch->report_fd, F_DUPFD_CLOEXEC, end);
 	launch->program_fd = fcntl(launch->program_fd, F_DUPFD_CLOEXEC, end);
 	launch->null_fd = fcntl(launch->null_fd, F_DUPFD_CLOEXEC, end);
-	if (launch->report_fd < 0 || launch->program_fd < 0 || launch->null_fd < 0) {
+	if (launch->program_fd < 0 || launch->null_fd < 0) {
 		return -errno;
 	}
 	for (size_t i = 0; i < launch->n_fds; i++) {
@@ -185,32 +190,20 @@ static int launch_exec(struct launch *launch)
 	return -errno;
 }
 
-static void launch_child(struct launch *launch)
+/* Returns in the parent only: once the child has exec'ed or has ended with launch->error set. */
+static pid_t launch_fork(struct launch *launch)
 {
-	int report_fd = launch->report_fd;
-	int error = launch_exec(launch);
-	/* place_fds has moved it, unless that is what failed: then the old number is good. */
-	if (launch->report_fd >= 0) {
-		report_fd = launch->report_fd;
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): see above */
+	if (pid == 0) {
+		launch->error = launch_exec(launch);
+		_exit(EXIT_NO_EXEC);
 	}
-	ssize_t n = write(report_fd, &error, sizeof(error));
-	_exit(n == sizeof(error) ? EXIT_NO_EXEC : EXIT_NO_EXEC - 1);
-}
-
-/* 0 once the child has exec'ed, or what it reported. */
-static int wait_for_exec(int report_fd, pid_t pid)
-{
-	int error = 0;
-	ssize_t n;
-	do {
-		n = read(report_fd, &error, sizeof(error));
-	} while (n < 0 && errno == EINTR);
-	if (n != sizeof(error)) {
-		return 0; /* closed: by the exec, or by a death that its pidfd will tell */
-	}
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-	}
-	return error;
+	int error = pid < 0 ? -errno : 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return error < 0 ? error : pid;
 }
 
 int child_spawn(int program_fd, const struct child_spec *spec, pid_t *ret_pid)
@@ -231,26 +224,21 @@ int child_spawn(int program_fd, const struct child_spec *spec, pid_t *ret_pid)
 		return r;
 	}
 	CLEANUP(fd_closep) int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	int report[2];
-	if (null_fd < 0 || pipe2(report, O_CLOEXEC) < 0) {
+	if (null_fd < 0) {
 		return -errno;
 	}
-	CLEANUP(fd_closep) int read_fd = report[0];
-	launch.report_fd = report[1];
 	launch.null_fd = null_fd;
-	pid_t pid = fork();
-	if (pid == 0) {
-		launch_child(&launch);
+	pid_t pid = launch_fork(&launch);
+	if (pid < 0) {
+		return pid;
 	}
-	r = pid < 0 ? -errno : 0;
-	fd_close(report[1]);
-	if (r == 0) {
-		r = wait_for_exec(read_fd, pid);
+	if (launch.error < 0) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+		}
+		return launch.error;
 	}
-	if (r == 0) {
-		*ret_pid = pid;
-	}
-	return r;
+	*ret_pid = pid;
+	return 0;
 }
 
 static int open_program(const char *dir, size_t dir_len)
@@ -277,5 +265,32 @@ int child_find_program(int *ret_program_fd)
 		return fd;
 	}
 	*ret_program_fd = fd;
+	return 0;
+}
+
+/* An O_PATH descriptor can't be read: it is opened anew, through its own link. */
+static int open_for_reading(int program_fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", program_fd);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int child_program_id(int program_fd, uint64_t *ret_id)
+{
+	CLEANUP(fd_closep) int fd = open_for_reading(program_fd);
+	CLEANUP(buf_deinit) struct buf bytes = BUF_INIT;
+
+	if (fd < 0) {
+		return fd;
+	}
+	int r = fd_read_all(fd, PROGRAM_MAX_BYTES, &bytes);
+	if (r < 0) {
+		return r;
+	}
+	uint64_t id = checksum_add(CHECKSUM_INIT, bytes.data != NULL ? bytes.data : "", bytes.len);
+	*ret_id = id != 0 ? id : 1;
 	return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/util/macro.h"
@@ -22,6 +23,12 @@ struct child_spec {
  * with an O_PATH descriptor that exec uses from then on, or -errno with nothing set.
  */
 int child_find_program(int *ret_program_fd) MUST_CHECK;
+
+/*
+ * A number that tells one build of the program from another: the checksum of its bytes, never 0.
+ * (Libraries that the rows depend on will have to be counted in as they come.) Returns 0 or -errno.
+ */
+int child_program_id(int program_fd, uint64_t *ret_id) MUST_CHECK;
 
 /*
  * Returns 0 and the pid of a child that has exec'ed, or -errno of the call that failed (EMFILE,

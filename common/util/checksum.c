@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/util/checksum.h"
+
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
+uint64_t checksum_add(uint64_t checksum, const void *bytes, size_t n_bytes)
+{
+	const unsigned char *at = bytes;
+
+	for (size_t i = 0; i < n_bytes; i++) {
+		checksum = (checksum ^ at[i]) * FNV_PRIME;
+	}
+	return checksum;
+}
