@@ -29,6 +29,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "common/util/checksum.h"
 #include "common/util/futex.h"
 
 #define CLAIM_STATE_MASK 0xffu
@@ -228,6 +229,66 @@ int chunk_table_create(int fd, uint32_t n_lanes, uint32_t n_slots, const uint64_
 	table_place(ret_table, base, n_lanes, n_slots, ring_size);
 	table_fill(ret_table, n_chunks);
 	return 0;
+}
+
+static uint64_t accept_checksum(const struct chunk_accept *accept)
+{
+	return checksum_add(CHECKSUM_INIT, accept, offsetof(struct chunk_accept, checksum));
+}
+
+void chunk_table_seed(struct chunk_table *table, uint32_t lane, uint64_t folded,
+		      const struct chunk_accept *before)
+{
+	for (uint64_t k = folded; k < folded + table->ring_size - 1; k++) {
+		atomic_store(&chunk_table_record(table, lane, k)->claim,
+			     claim_make(CHUNK_FREE, 0, lap_of(table, k)));
+	}
+	if (folded > 0) {
+		struct chunk_record *record = chunk_table_record(table, lane, folded - 1);
+
+		record->accept = *before;
+		atomic_store(&record->claim,
+			     claim_make(CHUNK_WRITTEN, 0, lap_of(table, folded - 1)));
+	}
+	atomic_store(&table->lanes[lane].hint, folded);
+	atomic_store(&table->lanes[lane].folded, folded);
+}
+
+/* Whether chunk k of a lane was accepted and written, and the record is whole. */
+static bool import_record(struct chunk_record *record, const struct chunk_record *old, uint64_t lap)
+{
+	uint64_t claim = atomic_load(&old->claim);
+	struct chunk_accept accept = old->accept;
+
+	if (claim >> CLAIM_LAP_SHIFT != lap) {
+		return false;
+	}
+	atomic_store(&record->scan, atomic_load(&old->scan));
+	atomic_store(&record->n_deaths, atomic_load(&old->n_deaths));
+	if (chunk_claim_state(claim) != CHUNK_WRITTEN ||
+	    accept.checksum != accept_checksum(&accept)) {
+		return false;
+	}
+	record->accept = accept;
+	atomic_store(&record->claim, claim);
+	return true;
+}
+
+uint64_t chunk_table_import(struct chunk_table *table, uint32_t lane, const struct chunk_table *old)
+{
+	uint64_t folded = atomic_load(&table->lanes[lane].folded);
+	uint64_t end = MIN(folded + table->ring_size - 1,
+			   atomic_load(&table->lanes[lane].n_chunks));
+	uint64_t n_imported = 0;
+
+	if (old->n_lanes != table->n_lanes || old->ring_size != table->ring_size) {
+		return 0;
+	}
+	for (uint64_t k = folded; k < end; k++) {
+		n_imported += import_record(chunk_table_record(table, lane, k),
+					    chunk_table_record(old, lane, k), lap_of(table, k));
+	}
+	return n_imported;
 }
 
 int chunk_table_peek(const struct chunk_table *table, uint32_t lane, uint64_t folded,
@@ -489,6 +550,7 @@ static void set_state(struct chunk_record *record, enum chunk_state state)
 void chunk_table_accept(struct chunk_record *record, const struct chunk_accept *accept)
 {
 	record->accept = *accept;
+	record->accept.checksum = accept_checksum(accept);
 	set_state(record, CHUNK_ACCEPTED);
 }
 

@@ -32,7 +32,7 @@
  */
 
 #define CHUNK_TABLE_MAGIC	"ZOOCHNK1"
-#define CHUNK_TABLE_VERSION	1
+#define CHUNK_TABLE_VERSION	2
 #define CHUNK_TABLE_RING_SIZE	4096u /* records of a lane; fewer if the lane has fewer chunks */
 #define CHUNK_TABLE_MAX_LANES	64u
 #define CHUNK_TABLE_MAX_SLOTS	1024u
@@ -73,6 +73,8 @@ struct chunk_accept {
 	uint32_t overhang_quote_parity;
 	uint32_t flags; /* enum chunk_flag */
 	uint32_t reserved;
+	/* Of all the above: chunk_table_accept() makes it, chunk_table_import() goes by it. */
+	uint64_t checksum;
 };
 
 struct chunk_record {
@@ -152,6 +154,22 @@ uint32_t chunk_claim_slot(uint64_t claim);
  */
 int chunk_table_create(int fd, uint32_t n_lanes, uint32_t n_slots, const uint64_t *n_chunks,
 		       struct chunk_table *ret_table) MUST_CHECK;
+
+/*
+ * For a job that goes on: chunks below `folded` have been taken over, `before` is the record of the
+ * last one (ignored if folded is 0). Only before the first worker starts.
+ */
+void chunk_table_seed(struct chunk_table *table, uint32_t lane, uint64_t folded,
+		      const struct chunk_accept *before);
+
+/*
+ * Takes over from the table of a run that was cut off what needs not be done again: the chunks that
+ * are WRITTEN there, and the deaths that were charged. All who wrote to `old` must be dead. A
+ * record that is torn or does not stand for its chunk is left out. After chunk_table_seed().
+ * Returns the number of chunks that were taken over.
+ */
+uint64_t chunk_table_import(struct chunk_table *table, uint32_t lane,
+			    const struct chunk_table *old);
 
 /*
  * Copies the next record to fold, if chunk `folded` of the lane is WRITTEN. Returns 1 with

@@ -59,6 +59,7 @@ struct plan {
 	/* Set instead of pipes where the inputs cannot be used; message names file and line. */
 	enum job_reason failure; /* JOB_REASON_OK: the plan is good */
 	char *message;
+	uint64_t checksum; /* computed by plan_load: of its text */
 };
 
 /* A chunk's place: bytes [begin, end) of a file, without the overhang of its last row. */
@@ -76,6 +77,9 @@ void plan_freep(struct plan **plan);
 
 /* Appends the plan as JSON to `out`; errors are out's own. */
 void plan_render(const struct plan *plan, struct buf *out);
+
+/* Of a plan's text. */
+uint64_t plan_checksum(const char *text, size_t len);
 
 /*
  * Parses and checks text (untrusted: lengths, ranges, unique columns, permutations) and computes

@@ -13,6 +13,7 @@
 #include "common/model/data_path.h"
 #include "common/model/job_spec.h"
 #include "common/model/plan.h"
+#include "common/util/checksum.h"
 #include "common/util/str.h"
 
 #define MAX_ROOT 65535
@@ -253,6 +254,11 @@ static int load_plan(json_t *json, struct plan *plan)
 	return plan->message == NULL ? -ENOMEM : load_pipes(pipes, plan);
 }
 
+uint64_t plan_checksum(const char *text, size_t len)
+{
+	return checksum_add(CHECKSUM_INIT, text, len);
+}
+
 int plan_load(const char *text, size_t len, struct plan **ret_plan)
 {
 	CLEANUP(plan_freep) struct plan *plan = calloc(1, sizeof(*plan));
@@ -274,6 +280,7 @@ int plan_load(const char *text, size_t len, struct plan **ret_plan)
 	if (r < 0) {
 		return r;
 	}
+	plan->checksum = plan_checksum(text, len);
 	*ret_plan = TAKE_PTR(plan);
 	return 0;
 }

@@ -234,6 +234,8 @@ static void step_add(const struct fold_rules *rules, struct fold_state *state,
 	state->input_bytes += accept->end - accept->start;
 	state->out_end += accept->out_length;
 	state->err_end += accept->err_length;
+	state->overhang_newlines = accept->overhang_newlines;
+	state->overhang_quote_parity = accept->overhang_quote_parity;
 	state->end_flags = accept->flags;
 	state->is_ended = accept->flags != 0 || state->n_folded == rules->pipe->n_chunks;
 }
@@ -293,4 +295,92 @@ int fold_accept(const struct fold_rules *rules, struct fold_state *state,
 	}
 	step_add(rules, state, accept);
 	return 0;
+}
+
+/* Rejects and rows add up, and to no more than the rules allow. */
+static bool is_sum_possible(const struct fold_rules *rules, const struct fold_state *state)
+{
+	uint64_t left = state->error;
+
+	for (size_t code = 0; code < REJECT_N_CODES; code++) {
+		if (state->rejects[code] > left) {
+			return false;
+		}
+		left -= state->rejects[code];
+	}
+	return left == 0 && state->rows <= rules->limit && state->success <= state->rows &&
+	       state->error <= state->rows - state->success &&
+	       state->filtered == state->rows - state->success - state->error &&
+	       state->input_bytes <= rules->pipe->n_bytes && state->out_end <= INT64_MAX &&
+	       state->err_end <= INT64_MAX;
+}
+
+int fold_check_saved(const struct fold_rules *rules, const struct fold_state *state)
+{
+	const struct plan_pipe *pipe = rules->pipe;
+	bool is_ended = state->end_flags != 0 || state->n_folded == pipe->n_chunks;
+
+	if (state->n_folded > pipe->n_chunks || state->is_ended != is_ended ||
+	    (state->end_flags & ~(uint32_t)KNOWN_FLAGS) != 0 || state->overhang_quote_parity > 1 ||
+	    !is_sum_possible(rules, state)) {
+		return -EPROTO;
+	}
+	if (state->n_folded == 0) {
+		return state->rows == 0 && state->out_end == 0 && state->err_end == 0 ? 0 : -EPROTO;
+	}
+	struct plan_chunk chunk = plan_chunk_at(rules->plan, pipe, state->n_folded - 1);
+	const struct plan_file *file = &pipe->files[chunk.file];
+
+	/* A chunk may have ended early only where the lane ends. */
+	return state->end > file->identity.size_bytes || state->end < file->data_offset ||
+			       state->end_line < file->data_line ||
+			       (state->end < chunk.end && state->end_flags == 0)
+		       ? -EPROTO
+		       : 0;
+}
+
+struct chunk_accept fold_last_accept(const struct fold_state *state)
+{
+	return (struct chunk_accept){
+		.start = state->end,
+		.end = state->end,
+		.end_line = state->end_line,
+		.total_rows = state->rows,
+		.total_error = state->error,
+		.out_offset = state->out_end,
+		.err_offset = state->err_end,
+		.overhang_newlines = state->overhang_newlines,
+		.overhang_quote_parity = state->overhang_quote_parity,
+		.flags = state->end_flags,
+	};
+}
+
+void fold_add(struct fold_state *sum, const struct fold_state *state)
+{
+	sum->n_folded += state->n_folded;
+	sum->rows += state->rows;
+	sum->success += state->success;
+	sum->error += state->error;
+	sum->filtered += state->filtered;
+	for (size_t code = 0; code < REJECT_N_CODES; code++) {
+		sum->rejects[code] += state->rejects[code];
+	}
+	sum->input_bytes += state->input_bytes;
+	sum->out_end += state->out_end;
+	sum->err_end += state->err_end;
+}
+
+void fold_hold(struct fold_state *held, const struct fold_state *state)
+{
+	held->n_folded = MAX(held->n_folded, state->n_folded);
+	held->rows = MAX(held->rows, state->rows);
+	held->success = MAX(held->success, state->success);
+	held->error = MAX(held->error, state->error);
+	held->filtered = MAX(held->filtered, state->filtered);
+	for (size_t code = 0; code < REJECT_N_CODES; code++) {
+		held->rejects[code] = MAX(held->rejects[code], state->rejects[code]);
+	}
+	held->input_bytes = MAX(held->input_bytes, state->input_bytes);
+	held->out_end = MAX(held->out_end, state->out_end);
+	held->err_end = MAX(held->err_end, state->err_end);
 }

@@ -36,6 +36,8 @@ struct fold_state {
 	uint64_t rejects[REJECT_N_CODES];
 	uint64_t input_bytes;
 	uint64_t out_end, err_end; /* accepted bytes of the two files */
+	/* Of the last chunk: what the next one's guess must take back (struct chunk_accept). */
+	uint32_t overhang_newlines, overhang_quote_parity;
 };
 
 /* pipe and plan are borrowed. The plan is checked already (plan_load). */
@@ -48,3 +50,18 @@ void fold_init(struct fold_rules *ret_rules, struct fold_state *ret_state, const
  */
 int fold_accept(const struct fold_rules *rules, struct fold_state *state,
 		const struct chunk_accept *accept, const char **ret_fault) MUST_CHECK;
+
+/*
+ * Whether an account that was saved can be one of this lane: -EPROTO if plan and limits exclude it,
+ * else 0. What the rules cannot see is kept true by the checksum that it was saved with.
+ */
+int fold_check_saved(const struct fold_rules *rules, const struct fold_state *state) MUST_CHECK;
+
+/* The record of the last chunk that was taken over, as far as the next one needs it. */
+struct chunk_accept fold_last_accept(const struct fold_state *state);
+
+/* Adds an account to a sum of several lanes (end, end_line and flags mean nothing in a sum). */
+void fold_add(struct fold_state *sum, const struct fold_state *state);
+
+/* Raises each counter of `held` to that of `state`; end, end_line and flags mean nothing in it. */
+void fold_hold(struct fold_state *held, const struct fold_state *state);
