@@ -31,6 +31,13 @@ enum storage_op {
 	STORAGE_FINISH_FILE,
 	/* fds: dir. fsync. */
 	STORAGE_SYNC_DIR,
+	/* fds: file. fdatasync: as with STORAGE_FINISH_FILE, a failure is for good. */
+	STORAGE_SYNC_FILE,
+	/*
+	 * fds: dir, memfd with the data. Writes over `name` in place (mode, if it is made), then
+	 * fdatasync. For records of which another stays whole while this one is torn.
+	 */
+	STORAGE_WRITE_RECORD,
 	/* fds: file (readable), to dir. Copies its first `size` lines into to_name, durably. */
 	STORAGE_COPY_LINES,
 	/* fds: dir. Unlinks every entry that starts with `name` (a prefix) and ends in ".part". */

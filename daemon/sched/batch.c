@@ -167,8 +167,9 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 {
 	struct item *item = userdata;
 	struct batch *batch = item->batch;
-	bool is_again = reply->is_lost && item->request.op != STORAGE_FINISH_FILE &&
-			item->n_tries < MAX_N_TRIES;
+	bool is_again = reply->is_lost && item->n_tries < MAX_N_TRIES &&
+			item->request.op != STORAGE_FINISH_FILE &&
+			item->request.op != STORAGE_SYNC_FILE;
 	int status = status_of(item, reply);
 
 	if (is_again) {
@@ -223,6 +224,16 @@ static void submit_for_name(struct batch *batch, enum storage_op op, int dir_fd,
 	submit_checked(batch, &request, r, &dir_fd);
 }
 
+static void submit_for_fd(struct batch *batch, enum storage_op op, int fd, uint64_t size_bytes)
+{
+	struct storage_request request;
+	int r = storage_request_init(&request, op, NULL, NULL);
+
+	request.n_fds = 1;
+	request.size = size_bytes;
+	submit_checked(batch, &request, r, &fd);
+}
+
 int batch_new(struct loop *loop, struct storage *storage, const char *job_id, batch_done_fn fn,
 	      void *userdata, struct batch **ret_batch)
 {
@@ -262,10 +273,11 @@ void batch_remove_tree(struct batch *batch, int dir_fd, const char *name)
 	submit_for_name(batch, STORAGE_REMOVE_TREE, dir_fd, name);
 }
 
-void batch_write(struct batch *batch, int dir_fd, const char *name, const void *data, size_t len)
+static void submit_write(struct batch *batch, enum storage_op op, int dir_fd, const char *name,
+			 const void *data, size_t len)
 {
 	struct storage_request request;
-	int r = storage_request_init(&request, STORAGE_WRITE_FILE, name, NULL);
+	int r = storage_request_init(&request, op, name, NULL);
 	int text_fd = r < 0 ? r : fd_memfd(name, data, len);
 
 	if (text_fd < 0) {
@@ -277,14 +289,30 @@ void batch_write(struct batch *batch, int dir_fd, const char *name, const void *
 	submit(batch, &request, (int[]){dir_fd, text_fd}, text_fd);
 }
 
+void batch_write(struct batch *batch, int dir_fd, const char *name, const void *data, size_t len)
+{
+	submit_write(batch, STORAGE_WRITE_FILE, dir_fd, name, data, len);
+}
+
+void batch_write_record(struct batch *batch, int dir_fd, const char *name, const void *data,
+			size_t len)
+{
+	submit_write(batch, STORAGE_WRITE_RECORD, dir_fd, name, data, len);
+}
+
+void batch_sync_file(struct batch *batch, int fd)
+{
+	submit_for_fd(batch, STORAGE_SYNC_FILE, fd, 0);
+}
+
+void batch_sync_dir(struct batch *batch, int dir_fd)
+{
+	submit_for_fd(batch, STORAGE_SYNC_DIR, dir_fd, 0);
+}
+
 void batch_finish_file(struct batch *batch, int fd, uint64_t size_bytes)
 {
-	struct storage_request request;
-	int r = storage_request_init(&request, STORAGE_FINISH_FILE, NULL, NULL);
-
-	request.n_fds = 1;
-	request.size = size_bytes;
-	submit_checked(batch, &request, r, &fd);
+	submit_for_fd(batch, STORAGE_FINISH_FILE, fd, size_bytes);
 }
 
 void batch_seal(struct batch *batch)

@@ -10,7 +10,7 @@
 /*
  * Several storage requests whose end is awaited as one. Each request that fails is logged with its
  * name; the rest goes on, for all of them are needed. What a storage process that died left
- * unanswered is asked for again (but for batch_finish_file), a few times.
+ * unanswered is asked for again (but for the sync of a file), a few times.
  */
 struct batch;
 
@@ -31,7 +31,11 @@ void batch_rename(struct batch *batch, int from_fd, const char *name, int to_fd,
 void batch_unlink(struct batch *batch, int dir_fd, const char *name);
 void batch_remove_tree(struct batch *batch, int dir_fd, const char *name);
 void batch_write(struct batch *batch, int dir_fd, const char *name, const void *data, size_t len);
+void batch_write_record(struct batch *batch, int dir_fd, const char *name, const void *data,
+			size_t len);
 void batch_finish_file(struct batch *batch, int fd, uint64_t size_bytes);
+void batch_sync_file(struct batch *batch, int fd);
+void batch_sync_dir(struct batch *batch, int dir_fd);
 
 /* No more requests: fn is called once when all are answered, never from inside this call. */
 void batch_seal(struct batch *batch);

@@ -167,6 +167,42 @@ static int op_finish_file(const struct storage_request *request, const int *fds,
 	return ftruncate(fds[0], (off_t)request->size) < 0 || fsync(fds[0]) < 0 ? -errno : 0;
 }
 
+static int op_sync_file(const struct storage_request *request, const int *fds,
+			struct storage_reply *reply)
+{
+	return fdatasync(fds[0]) < 0 ? -errno : 0;
+}
+
+static int write_record(int fd, const struct buf *data)
+{
+	int r = fd_pwrite_all(fd, data->data, data->len, 0);
+
+	if (r < 0) {
+		return r;
+	}
+	return ftruncate(fd, (off_t)data->len) < 0 || fdatasync(fd) < 0 ? -errno : 0;
+}
+
+/* The directory is synced each time: no one remembers whether the file's name is durable yet. */
+static int op_write_record(const struct storage_request *request, const int *fds,
+			   struct storage_reply *reply)
+{
+	CLEANUP(buf_deinit) struct buf data = BUF_INIT;
+	int r = lseek(fds[1], 0, SEEK_SET) < 0 ? -errno
+					       : fd_read_all(fds[1], MAX_FILE_BYTES, &data);
+	if (r < 0) {
+		return r;
+	}
+	CLEANUP(fd_closep)
+	int fd = openat(fds[0], request->name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			request->mode);
+	if (fd < 0) {
+		return -errno;
+	}
+	r = write_record(fd, &data);
+	return r < 0 ? r : storage_sync_dir(fds[0]);
+}
+
 static int op_sync_dir(const struct storage_request *request, const int *fds,
 		       struct storage_reply *reply)
 {
@@ -256,6 +292,8 @@ static const struct op ops[STORAGE_N_OPS] = {
 	[STORAGE_MKDIR] = {op_mkdir, 1, 1, true, false},
 	[STORAGE_FINISH_FILE] = {op_finish_file, 1, 1, false, false},
 	[STORAGE_SYNC_DIR] = {op_sync_dir, 1, 1, false, false},
+	[STORAGE_SYNC_FILE] = {op_sync_file, 1, 1, false, false},
+	[STORAGE_WRITE_RECORD] = {op_write_record, 2, 2, true, false},
 	[STORAGE_COPY_LINES] = {op_copy_lines, 2, 2, false, true},
 	[STORAGE_SWEEP_PARTS] = {op_sweep_parts, 1, 1, true, false},
 	[STORAGE_LIST] = {storage_op_list, 1, 2, false, false},
