@@ -59,8 +59,7 @@ struct daemon {
 	struct space space;
 };
 
-/* --- what the rooms tell ------------------------------------------------------------------------
- */
+/* --- what the rooms tell ---------------------------------------------------------------------- */
 
 static void send_status(struct daemon *daemon)
 {
@@ -184,8 +183,7 @@ static void on_once_timer(void *userdata, int64_t now_ns)
 	}
 }
 
-/* --- views and changes for the HTTP server -----------------------------------------------------
- */
+/* --- views and changes for the HTTP server ---------------------------------------------------- */
 
 static void backend_for_each_job(void *ctx, http_job_fn fn, void *userdata)
 {
@@ -354,8 +352,7 @@ static void backend_forget(void *ctx, const char *id, http_result_fn fn, void *u
 		      "the job has not ended; cancel it first", fn, userdata);
 }
 
-/* --- options made from the configuration ---------------------------------------------------------
- */
+/* --- options made from the configuration ------------------------------------------------------ */
 
 static struct scheduler_options scheduler_options(struct daemon *daemon)
 {
@@ -374,6 +371,8 @@ static struct scheduler_options scheduler_options(struct daemon *daemon)
 		.max_workers = (unsigned)config->max_workers,
 		.chunk_size_bytes = config->chunk_size_bytes,
 		.poll_interval_ns = config->poll_interval_ns,
+		.checkpoint_interval_ns = config->checkpoint_interval_ns,
+		.is_once = daemon->arguments.is_once,
 		.retention_ns = config->retention_ns,
 		.storage = daemon->storage,
 		.changed = on_changed,

@@ -42,7 +42,8 @@ struct job_view {
 	enum job_state state;
 	enum job_reason reason; /* meaningful once final */
 	const char *message;	/* "" or one sentence for people */
-	/* "queued", "preparing", "converting", "committing", "closing", "finished" */
+	/* "queued", "preparing", "converting", "committing", "closing", "finished", "waiting" for
+	 * another attempt */
 	const char *phase;
 	int priority;
 	bool verified; /* its rows add up by accept records */

@@ -32,6 +32,7 @@ void failure_set(struct failure *failure, enum job_reason reason, const char *fo
 	va_list args;
 
 	failure->reason = reason;
+	failure->is_passing = false;
 	va_start(args, format);
 	int len = vsnprintf(failure->message, sizeof(failure->message), format, args);
 	va_end(args);

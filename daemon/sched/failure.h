@@ -11,6 +11,7 @@ enum { FAILURE_MESSAGE_SIZE = 512 };
 
 struct failure {
 	enum job_reason reason;		    /* JOB_REASON_OK: nothing has failed */
+	bool is_passing;		    /* for want of memory or descriptors */
 	char message[FAILURE_MESSAGE_SIZE]; /* UTF-8, one line */
 };
 

@@ -281,6 +281,9 @@ static void add_job(struct history *history, const struct job *job)
 
 		add_rows(name_totals(history, job->name), &info.sum);
 		add_tally(&history->totals, &info.tally);
+	} else {
+		add_rows(name_totals(history, job->name), &job->held);
+		add_tally(&history->totals, &job->tally);
 	}
 }
 

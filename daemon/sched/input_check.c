@@ -16,22 +16,30 @@
 #define FILES_PER_TURN 100
 
 struct input_check {
-	struct loop *loop;
+	struct input_check_options options;
 	struct loop_source *defer;
-	const struct plan *plan;
-	const int *root_fds;
-	input_check_done_fn fn;
-	void *userdata;
 	size_t pipe, file; /* the next one to look at */
 	struct failure failure;
 };
 
-static void check_file(struct input_check *check, const struct plan_file *file, int root_fd)
+/* The number of a device may change at a reboot; then it is pinned anew. */
+static void adopt_device(const struct input_check *check, const struct plan_identity *identity,
+			 struct plan_file *file)
+{
+	if (check->options.is_other_boot) {
+		file->identity.dev = identity->dev;
+	}
+}
+
+static void check_file(struct input_check *check, struct plan_file *file, int root_fd)
 {
 	struct plan_identity identity;
 	CLEANUP(fd_closep) int fd = fd_open_beneath(root_fd, file->path, O_PATH, 0);
 	int r = fd < 0 ? fd : plan_identity_of(fd, &identity);
 
+	if (r == 0) {
+		adopt_device(check, &identity, file);
+	}
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM) {
 		failure_set(&check->failure, JOB_REASON_INTERNAL, "%s: cannot be looked at: %s",
 			    file->path, strerror(-r));
@@ -48,16 +56,16 @@ static void check_file(struct input_check *check, const struct plan_file *file, 
 /* Looks at the next file. False: there is none left, or one has failed. */
 static bool check_next(struct input_check *check)
 {
-	while (check->pipe < check->plan->n_pipes &&
-	       check->file >= check->plan->pipes[check->pipe].n_files) {
+	while (check->pipe < check->options.plan->n_pipes &&
+	       check->file >= check->options.plan->pipes[check->pipe].n_files) {
 		check->pipe++;
 		check->file = 0;
 	}
-	if (check->pipe >= check->plan->n_pipes) {
+	if (check->pipe >= check->options.plan->n_pipes) {
 		return false;
 	}
-	const struct plan_pipe *pipe = &check->plan->pipes[check->pipe];
-	check_file(check, &pipe->files[check->file++], check->root_fds[pipe->root]);
+	const struct plan_pipe *pipe = &check->options.plan->pipes[check->pipe];
+	check_file(check, &pipe->files[check->file++], check->options.root_fds[pipe->root]);
 	return check->failure.reason == JOB_REASON_OK;
 }
 
@@ -71,7 +79,7 @@ static void on_turn(void *userdata)
 		has_more = check_next(check);
 	}
 	if (has_more) {
-		int r = loop_add_defer(check->loop, on_turn, check, &check->defer);
+		int r = loop_add_defer(check->options.loop, on_turn, check, &check->defer);
 
 		if (r == 0) {
 			return;
@@ -79,23 +87,18 @@ static void on_turn(void *userdata)
 		failure_set(&check->failure, JOB_REASON_INTERNAL, "cannot add an event: %s",
 			    strerror(-r));
 	}
-	check->fn(check->userdata, &check->failure);
+	check->options.fn(check->options.userdata, &check->failure);
 }
 
-int input_check_start(struct loop *loop, const struct plan *plan, const int *root_fds,
-		      input_check_done_fn fn, void *userdata, struct input_check **ret_check)
+int input_check_start(const struct input_check_options *options, struct input_check **ret_check)
 {
 	struct input_check *check = calloc(1, sizeof(*check));
 
 	if (check == NULL) {
 		return -ENOMEM;
 	}
-	check->loop = loop;
-	check->plan = plan;
-	check->root_fds = root_fds;
-	check->fn = fn;
-	check->userdata = userdata;
-	int r = loop_add_defer(loop, on_turn, check, &check->defer);
+	check->options = *options;
+	int r = loop_add_defer(options->loop, on_turn, check, &check->defer);
 	if (r < 0) {
 		free(check);
 		return r;

@@ -14,6 +14,7 @@
 
 #include "common/util/buf.h"
 #include "common/util/clock.h"
+#include "daemon/sched/resume.h"
 
 static int refuse_error(const struct spec_error *error, const char *file_name, char **ret_error)
 {
@@ -111,6 +112,7 @@ static void free_live_parts(struct job *job)
 	job->name = NULL;
 	job->receipt = NULL;
 	job->spec = job_spec_free(job->spec);
+	job->resume = resume_free(job->resume);
 	target_list_deinit(&job->targets);
 }
 

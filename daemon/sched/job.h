@@ -10,9 +10,12 @@
 #include "common/model/job_state.h"
 #include "common/util/macro.h"
 #include "daemon/sched/failure.h"
+#include "daemon/sched/fold.h"
 #include "daemon/sched/job_store.h"
 #include "daemon/sched/target.h"
+#include "daemon/sched/worker_end.h"
 
+struct resume;
 struct run;
 
 enum { JOB_ID_SIZE = 24 };
@@ -41,6 +44,14 @@ struct job {
 	struct failure refusal; /* known before it could start; reason OK: none */
 	bool is_rerun;		/* a run under this ID was cut off: it may have left files */
 	bool is_receipt_moved;	/* an end was on its way to the disk before */
+	struct resume *resume;	/* what the next run goes on from; NULL: from the input */
+	/* The most that was ever accepted, field by field: counters show no less. */
+	struct fold_state held;
+	struct worker_tally tally; /* of the runs before */
+	bool is_retry_wanted;	   /* by the run that has ended just now */
+	bool is_live_lost;	   /* a failed sync: only a checkpoint is to be gone on from */
+	unsigned n_attempts;	   /* in a row that came no further */
+	int64_t retry_at_ns;	   /* monotonic; not started before */
 	struct run *run;
 
 	struct job_result *result;

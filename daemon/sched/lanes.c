@@ -29,6 +29,25 @@ int lanes_init(struct lanes *ret_lanes, const struct plan *plan, const struct jo
 	return 0;
 }
 
+int lanes_resume(struct lanes *lanes, const struct fold_state *states, size_t n_states)
+{
+	if (n_states != lanes->n_lanes) {
+		return -EPROTO;
+	}
+	for (size_t i = 0; i < n_states; i++) {
+		int r = fold_check_saved(&lanes->rules[i], &states[i]);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	for (size_t i = 0; i < n_states; i++) {
+		lanes->states[i] = states[i];
+		lanes->folded[i] = states[i].n_folded;
+	}
+	return 0;
+}
+
 void lanes_deinit(struct lanes *lanes)
 {
 	free(lanes->rules);
@@ -114,19 +133,7 @@ struct fold_state lanes_sum(const struct lanes *lanes)
 	struct fold_state sum = {0};
 
 	for (size_t i = 0; i < lanes->n_lanes; i++) {
-		const struct fold_state *state = &lanes->states[i];
-
-		sum.n_folded += state->n_folded;
-		sum.rows += state->rows;
-		sum.success += state->success;
-		sum.error += state->error;
-		sum.filtered += state->filtered;
-		for (size_t code = 0; code < REJECT_N_CODES; code++) {
-			sum.rejects[code] += state->rejects[code];
-		}
-		sum.input_bytes += state->input_bytes;
-		sum.out_end += state->out_end;
-		sum.err_end += state->err_end;
+		fold_add(&sum, &lanes->states[i]);
 	}
 	return sum;
 }
@@ -167,21 +174,48 @@ static double lane_ratio(const struct fold_rules *rules, const struct fold_state
 	return MAX(by_bytes, by_rows);
 }
 
+/* A mean of the lanes' ratios, by the bytes of their inputs. */
+struct mean {
+	double done, all;
+};
+
+static void mean_add(struct mean *mean, const struct fold_rules *rules,
+		     const struct fold_state *state)
+{
+	double weight = (double)rules->pipe->n_bytes;
+
+	mean->done += lane_ratio(rules, state) * weight;
+	mean->all += weight;
+}
+
+static double mean_ratio(const struct mean *mean)
+{
+	return mean->all > 0.0 ? mean->done / mean->all : 1.0;
+}
+
+double lanes_ratio(const struct lanes *lanes)
+{
+	struct mean mean = {0};
+
+	for (size_t i = 0; i < lanes->n_lanes; i++) {
+		mean_add(&mean, &lanes->rules[i], &lanes->states[i]);
+	}
+	return mean_ratio(&mean);
+}
+
 void lanes_live(const struct lanes *lanes, const struct chunk_table *table,
 		struct progress_rows *ret_rows, double *ret_ratio)
 {
-	double done = 0.0, all = 0.0;
+	struct mean mean = {0};
 
 	*ret_rows = (struct progress_rows){0};
 	for (size_t i = 0; i < lanes->n_lanes; i++) {
 		struct fold_state state = fold_ahead(lanes, i, table);
-		double weight = (double)lanes->rules[i].pipe->n_bytes;
 
 		ret_rows->success += (int64_t)state.success;
 		ret_rows->error += (int64_t)state.error;
 		ret_rows->filtered += (int64_t)state.filtered;
-		done += lane_ratio(&lanes->rules[i], &state) * weight;
-		all += weight;
+		mean_add(&mean, &lanes->rules[i], &state);
 	}
-	*ret_ratio = all > 0.0 ? done / all : 1.0;
+	*ret_ratio = mean_ratio(&mean);
 }

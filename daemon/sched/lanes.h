@@ -25,6 +25,12 @@ int lanes_init(struct lanes *ret_lanes, const struct plan *plan,
 	       const struct job_spec *spec) MUST_CHECK;
 void lanes_deinit(struct lanes *lanes);
 
+/*
+ * Goes on from accounts that were saved, before anything is taken over. Returns 0, or -EPROTO with
+ * nothing changed if they cannot be those of this plan and spec.
+ */
+int lanes_resume(struct lanes *lanes, const struct fold_state *states, size_t n_states) MUST_CHECK;
+
 /* Told of each chunk that was taken over, with the slot that converted it. */
 typedef void (*lanes_folded_fn)(void *userdata, uint32_t slot);
 
@@ -41,6 +47,9 @@ bool lanes_exceed_rejects(const struct lanes *lanes);
 
 /* Sum of all lanes (end, end_line and flags mean nothing in it). */
 struct fold_state lanes_sum(const struct lanes *lanes);
+
+/* How much of the input is taken over, 0..1. */
+double lanes_ratio(const struct lanes *lanes);
 
 /* How far the account is, with the chunks that are accepted but not taken over yet. */
 void lanes_live(const struct lanes *lanes, const struct chunk_table *table,

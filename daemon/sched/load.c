@@ -21,6 +21,7 @@
 #include "common/util/log.h"
 #include "daemon/sched/commit.h"
 #include "daemon/sched/post.h"
+#include "daemon/sched/resume.h"
 #include "daemon/sched/scheduler_private.h"
 
 #define ERROR_SUFFIX ".error.json"
@@ -140,6 +141,21 @@ static void refuse_spec(struct scheduler *scheduler, const struct stored_job *st
 	}
 }
 
+/* Counts from now on, though the job may have to wait for its turn. */
+static int load_resume(struct scheduler *scheduler, struct job *job)
+{
+	int r = resume_load(&scheduler->env, job->id, false, &job->resume);
+
+	if (r < 0 || job->resume == NULL) {
+		return r;
+	}
+	const struct account *account = &job->resume->account;
+	job->held = account_sum(account);
+	job->tally = account->tally;
+	job->started_at_ns = account->started_at_ns;
+	return 0;
+}
+
 static int load_unfinished(struct scheduler *scheduler, struct stored_job *stored)
 {
 	const struct scheduler_options *options = &scheduler->env.options;
@@ -164,6 +180,10 @@ static int load_unfinished(struct scheduler *scheduler, struct stored_job *store
 		return r;
 	}
 	job->is_rerun = true;
+	r = load_resume(scheduler, job);
+	if (r < 0) {
+		return r;
+	}
 	if (stored->commit != NULL) {
 		r = job_list_add(&scheduler->jobs, job);
 		return r < 0 ? r : go_on_committing(scheduler, TAKE_PTR(job), stored);
@@ -172,8 +192,9 @@ static int load_unfinished(struct scheduler *scheduler, struct stored_job *store
 		refuse_ended(job);
 	}
 	log_job(LOG_LEVEL_NOTICE, job->id, -1, "%s",
-		job->is_receipt_moved
-			? "had ended, but its result is lost"
+		job->is_receipt_moved ? "had ended, but its result is lost"
+		: job->resume != NULL
+			? "had not ended when the daemon did; it goes on"
 			: "had not ended when the daemon did; it runs again from its input");
 	r = scheduler_enqueue(scheduler, job);
 	if (r == 0) {

@@ -240,6 +240,54 @@ int outputs_create(struct outputs *outputs, const struct job_spec *spec, int job
 	return 0;
 }
 
+uint64_t outputs_accepted_end(const struct fold_state *states, size_t file)
+{
+	return file % 2 == 1 ? states[file / 2].err_end : states[file / 2].out_end;
+}
+
+static int reopen(struct output_file *file, int job_dir_fd, uint64_t inode, uint64_t min_bytes)
+{
+	bool is_in_state = file->target == NULL;
+	struct stat st;
+
+	file->fd = openat(is_in_state ? job_dir_fd : file->dir_fd,
+			  is_in_state ? file->rejects_name : file->temporary,
+			  O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (file->fd < 0) {
+		return -errno;
+	}
+	if (fstat(file->fd, &st) < 0) {
+		return -errno;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_ino != inode ||
+	    (uint64_t)st.st_size < min_bytes) {
+		return -ESTALE;
+	}
+	file->has_temporary = !is_in_state;
+	return 0;
+}
+
+int outputs_reopen(struct outputs *outputs, int job_dir_fd, const uint64_t *inodes,
+		   const struct fold_state *states)
+{
+	for (size_t i = 0; i < outputs->n_files; i++) {
+		int r = reopen(&outputs->files[i], job_dir_fd, inodes[i],
+			       outputs_accepted_end(states, i));
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+void outputs_close_files(struct outputs *outputs)
+{
+	for (size_t i = 0; i < outputs->n_files; i++) {
+		outputs->files[i].fd = fd_close(outputs->files[i].fd);
+	}
+}
+
 void outputs_rejects_name(size_t pipe, char ret_name[static OUTPUTS_NAME_SIZE])
 {
 	if (pipe == 0) {

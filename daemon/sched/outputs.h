@@ -10,6 +10,7 @@
 #include "common/model/plan.h"
 #include "common/util/macro.h"
 #include "daemon/sched/failure.h"
+#include "daemon/sched/fold.h"
 #include "daemon/sched/target.h"
 
 /*
@@ -51,6 +52,20 @@ int outputs_check_inputs(const struct outputs *outputs, const struct plan *plan,
 /* Makes the files, which must not be there yet. Returns 0, or -EINVAL with *ret_failure. */
 int outputs_create(struct outputs *outputs, const struct job_spec *spec, int job_dir_fd,
 		   struct failure *ret_failure) MUST_CHECK;
+
+/*
+ * Opens the files that an earlier run has left, to go on with. inodes: as they were then, one for
+ * each file; states: one for each pipe, whose accepted bytes must be there. Returns 0; -ESTALE if
+ * they are not those files or too short; -errno.
+ */
+int outputs_reopen(struct outputs *outputs, int job_dir_fd, const uint64_t *inodes,
+		   const struct fold_state *states) MUST_CHECK;
+
+/* Closes what outputs_reopen() has opened. */
+void outputs_close_files(struct outputs *outputs);
+
+/* The accepted bytes of file number `file`. */
+uint64_t outputs_accepted_end(const struct fold_state *states, size_t file);
 
 /* The name of pipe `pipe`'s rejects in the state directory. */
 void outputs_rejects_name(size_t pipe, char ret_name[static OUTPUTS_NAME_SIZE]);

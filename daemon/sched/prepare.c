@@ -20,9 +20,9 @@
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/core/child.h"
+#include "daemon/sched/plan_file.h"
 
 #define MAX_ATTEMPTS 3
-#define PLAN_NAME    "plan.json"
 #define NUMBER_SIZE  24
 #define N_FIXED_ARGS 2
 
@@ -49,39 +49,16 @@ static void finish_failed(struct prepare *prepare, enum job_reason reason, const
 	finish(prepare, NULL, &failure);
 }
 
-static bool plan_fits(const struct prepare_options *options, const struct plan *plan)
-{
-	if (plan->n_pipes != options->spec->n_pipes ||
-	    plan->chunk_size != options->chunk_size_bytes) {
-		return false;
-	}
-	for (size_t i = 0; i < plan->n_pipes; i++) {
-		if (plan->pipes[i].root >= options->env->options.n_roots) {
-			return false;
-		}
-	}
-	return true;
-}
-
 static int load_plan(const struct prepare_options *options, struct plan **ret_plan)
 {
-	CLEANUP(fd_closep)
-	int fd = openat(options->run_dir_fd, PLAN_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
 	CLEANUP(plan_freep) struct plan *plan = NULL;
+	int r = plan_file_read(options->run_dir_fd, options->spec->n_pipes,
+			       options->env->options.n_roots, &plan);
 
-	if (fd < 0) {
-		return -errno;
-	}
-	int r = fd_read_all(fd, PLAN_MAX_BYTES, &text);
 	if (r < 0) {
 		return r;
 	}
-	r = plan_load(text.data != NULL ? text.data : "", text.len, &plan);
-	if (r < 0) {
-		return r;
-	}
-	if (plan->failure == JOB_REASON_OK && !plan_fits(options, plan)) {
+	if (plan->failure == JOB_REASON_OK && plan->chunk_size != options->chunk_size_bytes) {
 		return -EINVAL;
 	}
 	*ret_plan = TAKE_PTR(plan);
@@ -155,10 +132,10 @@ static int open_plan(const struct prepare *prepare)
 {
 	int dir_fd = prepare->options.run_dir_fd;
 
-	if (unlinkat(dir_fd, PLAN_NAME, 0) < 0 && errno != ENOENT) {
+	if (unlinkat(dir_fd, PLAN_FILE_NAME, 0) < 0 && errno != ENOENT) {
 		return -errno;
 	}
-	int fd = openat(dir_fd, PLAN_NAME, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0640);
+	int fd = openat(dir_fd, PLAN_FILE_NAME, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0640);
 	return fd < 0 ? -errno : fd;
 }
 

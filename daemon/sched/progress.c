@@ -27,6 +27,14 @@ void progress_start(struct progress *progress, int64_t now_ns)
 	*progress = (struct progress){.started_ns = now_ns, .updated_ns = now_ns};
 }
 
+void progress_resume(struct progress *progress, int64_t now_ns, const struct progress_rows *rows,
+		     double ratio)
+{
+	progress_start(progress, now_ns);
+	progress->live = *rows;
+	progress->ratio = MIN(ratio, 1.0);
+}
+
 void progress_update(struct progress *progress, int64_t now_ns, const struct progress_rows *rows,
 		     double ratio)
 {

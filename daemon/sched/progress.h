@@ -23,6 +23,10 @@ struct progress {
 
 void progress_start(struct progress *progress, int64_t now_ns);
 
+/* Goes on from what an earlier run had done: it counts for no rate. */
+void progress_resume(struct progress *progress, int64_t now_ns, const struct progress_rows *rows,
+		     double ratio);
+
 /* rows and ratio as they look now; what is below the values held is ignored. */
 void progress_update(struct progress *progress, int64_t now_ns, const struct progress_rows *rows,
 		     double ratio);

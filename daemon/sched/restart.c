@@ -9,7 +9,9 @@
 #include "common/util/clock.h"
 #include "common/util/macro.h"
 
-#define MAX_DELAY_SECONDS INT64_C(30)
+#define MAX_DELAY_NS  (30 * CLOCK_NS_PER_SEC)
+#define MAX_DOUBLINGS 10u
+#define MIN_SPREAD_NS 4
 
 void restart_note_progress(struct restart *restart)
 {
@@ -22,15 +24,23 @@ void restart_note_innocent(struct restart *restart)
 	restart->n_stuck_deaths = 0;
 }
 
-static int64_t backoff_ns(unsigned n_early_deaths, uint64_t jitter)
+int64_t restart_backoff_ns(int64_t base_ns, unsigned n_failures, uint64_t jitter)
 {
-	if (n_early_deaths <= 1) {
-		return 0;
-	}
-	unsigned doublings = MIN(n_early_deaths - 2, 10u);
-	int64_t delay = MIN(INT64_C(1) << doublings, MAX_DELAY_SECONDS) * CLOCK_NS_PER_SEC;
+	unsigned doublings = MIN(n_failures - 1, MAX_DOUBLINGS);
+	int64_t most = MAX(MAX_DELAY_NS, base_ns);
+	int64_t delay = base_ns > most >> doublings ? most : base_ns << doublings;
 
+	if (delay < MIN_SPREAD_NS) {
+		return delay;
+	}
 	return delay - delay / 4 + (int64_t)(jitter % (uint64_t)(delay / 2));
+}
+
+static int64_t delay_of(unsigned n_early_deaths, uint64_t jitter)
+{
+	return n_early_deaths <= 1
+		       ? 0
+		       : restart_backoff_ns(CLOCK_NS_PER_SEC, n_early_deaths - 1, jitter);
 }
 
 int64_t restart_delay_ns(struct restart *restart, uint64_t n_done, uint64_t jitter)
@@ -44,5 +54,5 @@ int64_t restart_delay_ns(struct restart *restart, uint64_t n_done, uint64_t jitt
 	if (restart->n_stuck_deaths >= RESTART_MAX_STUCK_DEATHS) {
 		return -1;
 	}
-	return backoff_ns(restart->n_early_deaths, jitter);
+	return delay_of(restart->n_early_deaths, jitter);
 }

@@ -18,6 +18,12 @@ struct restart {
 	uint64_t n_done_at_death;
 };
 
+/*
+ * The delay after failure number n_failures (from 1) in a row: base_ns, doubled each time, at most
+ * 30 s (or base_ns), give or take a quarter. jitter: any number.
+ */
+int64_t restart_backoff_ns(int64_t base_ns, unsigned n_failures, uint64_t jitter);
+
 /* A chunk that this slot has converted was taken over. */
 void restart_note_progress(struct restart *restart);
 

@@ -27,14 +27,19 @@ static int open_spare_fds(struct run *run)
 	return 0;
 }
 
+void run_give_spare_fds(struct run *run)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(run->spare_fds); i++) {
+		run->spare_fds[i] = fd_close(run->spare_fds[i]);
+	}
+}
+
 /* So runs that fail together for lack of descriptors do not wait for one another's. */
 void run_give_fds(struct run *run)
 {
 	run->run_dir_fd = fd_close(run->run_dir_fd);
 	run->table_fd = fd_close(run->table_fd);
-	for (size_t i = 0; i < ARRAY_SIZE(run->spare_fds); i++) {
-		run->spare_fds[i] = fd_close(run->spare_fds[i]);
-	}
+	run_give_spare_fds(run);
 }
 
 static int open_basics(struct run *run, struct storage *shared)
@@ -74,6 +79,7 @@ int run_make(struct sched_env *env, struct job *job, struct storage *shared,
 	run->env = env;
 	run->job = job;
 	run->callbacks = *callbacks;
+	run->tally = job->tally;
 	run->job_dir_fd = -1;
 	run->run_dir_fd = -1;
 	run->lock_fd = -1;
@@ -100,6 +106,7 @@ int run_new(struct sched_env *env, struct job *job, unsigned n_slots,
 		return r;
 	}
 	run->n_slots = n_slots;
+	run->is_retryable = true;
 	r = loop_add_defer(env->loop, run_begin, run, &run->defer);
 	if (r < 0) {
 		run_free(run);
@@ -144,16 +151,17 @@ unsigned run_n_slots(const struct run *run)
 
 static const char *const phase_names[RUN_N_PHASES] = {
 	[RUN_PHASE_LOCKING] = "preparing",     [RUN_PHASE_SWEEPING] = "preparing",
-	[RUN_PHASE_PREPARING] = "preparing",   [RUN_PHASE_CONVERTING] = "converting",
-	[RUN_PHASE_CHECKING] = "committing",   [RUN_PHASE_SETTLING] = "committing",
-	[RUN_PHASE_COMMITTING] = "committing", [RUN_PHASE_CLOSING] = "closing",
-	[RUN_PHASE_ENDED] = "finished",
+	[RUN_PHASE_PREPARING] = "preparing",   [RUN_PHASE_RESUMING] = "preparing",
+	[RUN_PHASE_CONVERTING] = "converting", [RUN_PHASE_CHECKING] = "committing",
+	[RUN_PHASE_SETTLING] = "committing",   [RUN_PHASE_COMMITTING] = "committing",
+	[RUN_PHASE_CLOSING] = "closing",       [RUN_PHASE_ENDED] = "finished",
 };
 
 struct run_info run_info(const struct run *run)
 {
 	struct run_info info = {
 		.phase = phase_names[run->phase],
+		.sum = run_accepted(run),
 		.progress = run->progress,
 		.plan = run->plan,
 		.n_workers = run->n_workers,
@@ -161,10 +169,8 @@ struct run_info run_info(const struct run *run)
 		.ended_at_ns = run->result != NULL ? run->result->finished_at_ns : 0,
 	};
 
-	if (run->lanes.states != NULL) {
-		info.sum = lanes_sum(&run->lanes);
-		info.lanes = run->lanes.states;
-	}
+	fold_hold(&info.sum, &run->job->held);
+	info.lanes = run->lanes.states;
 	if (run->pool != NULL) {
 		info.n_workers_alive = pool_n_alive(run->pool);
 	}
@@ -230,6 +236,7 @@ struct run *run_free(struct run *run)
 	if (!run->is_storage_shared) {
 		storage_free(run->storage);
 	}
+	checkpoint_free(run->checkpoint);
 	batch_free(run->batch);
 	batch_free(run->saving);
 	batch_free(run->closing);
@@ -244,6 +251,8 @@ struct run *run_free(struct run *run)
 	commit_record_free(run->recovered);
 	outputs_deinit(&run->outputs);
 	lanes_deinit(&run->lanes);
+	account_pages_close(&run->account);
+	free(run->inodes);
 	chunk_table_unmap(&run->table);
 	plan_free(run->plan);
 	job_result_free(run->result);

@@ -21,6 +21,7 @@ static void fail_step(struct run *run, enum job_reason reason, const char *what,
 	struct failure failure;
 
 	failure_set(&failure, failure_reason_of(-error, reason), "%s: %s", what, strerror(-error));
+	failure.is_passing = failure_is_passing(-error);
 	run_abandon(run, &failure);
 }
 
@@ -48,10 +49,11 @@ static void fill_result(struct run *run)
 	if (run->watch != NULL) {
 		result->peak_ram_bytes = watch_memory(run->watch).peak_ram_bytes;
 	}
+	struct fold_state sum = run_accepted(run);
 	if (run->lanes.states == NULL) {
-		return;
+		/* It failed before it could go on: what an earlier run has accepted was done. */
+		sum = run->job->held;
 	}
-	struct fold_state sum = lanes_sum(&run->lanes);
 	result->total_processed = (int64_t)sum.rows;
 	result->success_count = (int64_t)sum.success;
 	result->error_count = (int64_t)sum.error;
@@ -61,7 +63,7 @@ static void fill_result(struct run *run)
 	}
 	result->input_bytes = (int64_t)sum.input_bytes;
 	result->output_bytes = (int64_t)sum.out_end;
-	for (size_t i = 0; i < result->n_pipes; i++) {
+	for (size_t i = 0; i < result->n_pipes && run->lanes.states != NULL; i++) {
 		fill_pipe(&result->pipes[i], &run->lanes.states[i]);
 	}
 }
@@ -79,6 +81,24 @@ static void conclude_result(struct run *run)
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
+/* The run ends, the job does not. */
+static bool is_unfinished(const struct run *run)
+{
+	return (run->is_stopping || run->is_retry) && !run->is_committed;
+}
+
+static void leave_to_next_run(struct run *run)
+{
+	struct job *job = run->job;
+	struct fold_state sum = run_accepted(run);
+
+	fold_hold(&job->held, &sum);
+	job->tally = run->tally;
+	job->is_rerun = true;
+	job->is_retry_wanted = run->is_retry && !run->is_stopping;
+	job->is_live_lost = run->is_sync_lost;
+}
+
 void run_closed(void *userdata, int status)
 {
 	struct run *run = userdata;
@@ -89,23 +109,23 @@ void run_closed(void *userdata, int status)
 			"could not clean up (%s); what is left is removed at the next start",
 			strerror(-status));
 	}
+	if (is_unfinished(run)) {
+		leave_to_next_run(run);
+	}
 	run->callbacks.ended(run->callbacks.userdata, run->job,
-			     run->is_stopping && !run->is_committed ? NULL : TAKE_PTR(run->result));
+			     is_unfinished(run) ? NULL : TAKE_PTR(run->result));
 }
 
 static uint64_t accepted_end(const struct run *run, size_t file)
 {
-	const struct fold_state *state;
-
-	if (run->lanes.states == NULL) {
-		return 0;
-	}
-	state = &run->lanes.states[file / 2];
-	return file % 2 == 1 ? state->err_end : state->out_end;
+	return run->lanes.states == NULL ? 0 : outputs_accepted_end(run->lanes.states, file);
 }
 
 static void close_rest(struct run *run)
 {
+	if (run->job->is_rerun || run->checkpoint != NULL) {
+		run_unlink_records(run, run->closing);
+	}
 	batch_unlink(run->closing, run->job_dir_fd, "lock");
 	batch_remove_tree(run->closing, run->env->options.run_jobs_dir_fd, run->job->id);
 	batch_seal(run->closing);
@@ -165,20 +185,65 @@ static void remove_temporaries(struct run *run)
 	}
 }
 
+/* Whether the failure may pass; but not if that was hoped too often, and nothing came of it. */
+static bool is_worth_retrying(struct run *run)
+{
+	const struct failure *failure = &run->failure;
+	struct job *job = run->job;
+
+	if (!run->is_retryable || run->is_committed || run->recovered != NULL ||
+	    !(failure->is_passing || failure->reason == JOB_REASON_IO_ERROR ||
+	      failure->reason == JOB_REASON_NO_SPACE)) {
+		return false;
+	}
+	if (run_accepted(run).n_folded > run->n_resumed) {
+		job->n_attempts = 0;
+	}
+	job->n_attempts++;
+	return job->n_attempts < JOB_MAX_ATTEMPTS;
+}
+
+/* What it has done, or what an earlier run had done before this one came to go on. */
+static bool has_left_something(const struct run *run)
+{
+	return run->account.base != NULL || (run->job->resume != NULL && !run->is_started_over);
+}
+
+static void end_unfinished(struct run *run)
+{
+	bool has_next = !run->is_stopping || !run->env->options.is_once;
+
+	if (run->is_retry) {
+		log_job(LOG_LEVEL_WARNING, run->job->id, -1, "%s (%s); trying again",
+			run->failure.message, job_reason_name(run->failure.reason));
+	}
+	if (has_next && has_left_something(run)) {
+		run_suspend(run);
+		return;
+	}
+	run_give_fds(run);
+	remove_temporaries(run);
+	close_rest(run);
+}
+
 void run_close(struct run *run)
 {
 	run->phase = RUN_PHASE_CLOSING;
 	run->timer = loop_source_free(run->timer);
 	run->defer = loop_source_free(run->defer);
 	run->input_check = input_check_free(run->input_check);
-	run_give_fds(run);
-	if (!run->is_committed) {
-		remove_temporaries(run);
+	run_give_spare_fds(run);
+	run->is_retry = !run->is_stopping && is_worth_retrying(run);
+	if (is_unfinished(run)) {
+		end_unfinished(run);
+		return;
 	}
-	if (run->is_committed || run->is_stopping) {
+	run_give_fds(run);
+	if (run->is_committed) {
 		close_rest(run);
 		return;
 	}
+	remove_temporaries(run);
 	if (run->recovered == NULL) {
 		keep_rejects(run);
 	}
@@ -196,6 +261,7 @@ static void on_committed(void *userdata, int status, enum job_reason reason, con
 	if (status < 0 || reason != JOB_REASON_OK) {
 		failure_set(&run->failure, reason != JOB_REASON_OK ? reason : JOB_REASON_IO_ERROR,
 			    "%s", message != NULL ? message : strerror(-status));
+		run->is_sync_lost = true; /* and the temporary files are gone */
 		run_close(run);
 		return;
 	}
@@ -415,6 +481,15 @@ static void on_inputs_checked(void *userdata, const struct failure *failure)
 	step_settle(run);
 }
 
+static void on_checkpoint_settled(void *userdata)
+{
+	struct run *run = userdata;
+
+	if (run->phase == RUN_PHASE_CHECKING) {
+		run_conclude(run);
+	}
+}
+
 void run_conclude(struct run *run)
 {
 	bool is_publishable = run->failure.reason == JOB_REASON_OK ||
@@ -425,8 +500,18 @@ void run_conclude(struct run *run)
 		return;
 	}
 	run->phase = RUN_PHASE_CHECKING;
-	int r = input_check_start(run->env->loop, run->plan, run->env->options.root_fds,
-				  on_inputs_checked, run, &run->input_check);
+	if (run->checkpoint != NULL &&
+	    !checkpoint_settle(run->checkpoint, on_checkpoint_settled, run)) {
+		return; /* a failed sync must be heard of before the outputs are published */
+	}
+	struct input_check_options options = {
+		.loop = run->env->loop,
+		.plan = run->plan,
+		.root_fds = run->env->options.root_fds,
+		.fn = on_inputs_checked,
+		.userdata = run,
+	};
+	int r = input_check_start(&options, &run->input_check);
 	if (r < 0) {
 		run->failure.reason = JOB_REASON_OK;
 		fail_step(run, JOB_REASON_INTERNAL, "cannot check the inputs", r);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "daemon/sched/account_pages.h"
 #include "daemon/sched/batch.h"
+#include "daemon/sched/checkpoint.h"
 #include "daemon/sched/commit.h"
 #include "daemon/sched/input_check.h"
 #include "daemon/sched/lanes.h"
@@ -11,12 +13,20 @@
 #include "daemon/sched/progress.h"
 #include "daemon/sched/run.h"
 
-/* Shared by run.c, run_steps.c (up to the last row), run_end.c (from there on) and recover.c. */
+/*
+ * Shared by run.c, run_steps.c (up to the last row), run_resume.c (the same, for a job that goes
+ * on), run_account.c (what it will go on from), run_end.c (from the last row on) and recover.c.
+ */
+
+#define JOB_MAX_ATTEMPTS 3
+
+#define RUN_TABLE_NAME "chunks" /* in the runtime directory */
 
 enum run_phase {
 	RUN_PHASE_LOCKING,
 	RUN_PHASE_SWEEPING,
 	RUN_PHASE_PREPARING,
+	RUN_PHASE_RESUMING,
 	RUN_PHASE_CONVERTING,
 	RUN_PHASE_CHECKING, /* inputs and account */
 	RUN_PHASE_SETTLING, /* rejects that stay in the state are made durable */
@@ -34,13 +44,18 @@ struct run {
 	unsigned n_slots; /* held now */
 	bool is_stopping;
 	bool is_committed;
+	bool is_retryable;    /* it was started to do the job's work */
+	bool is_resumed;      /* from job->resume */
+	bool is_started_over; /* what an earlier run has left is gone */
+	bool is_retry;	      /* the failure is one that may pass: the job is tried again */
+	bool is_sync_lost;    /* what was written since the last checkpoint is not to be trusted */
 	struct failure failure; /* the first one; reason OK: none */
 
 	struct storage *storage; /* its own, for a slow disk here must delay no other job */
 	bool is_storage_shared;	 /* or, for one that never started, the state's */
 	int job_dir_fd, run_dir_fd, lock_fd, table_fd;
 	int spare_fds[2];	   /* for the way out */
-	struct loop_source *timer; /* lock retry, then ticks */
+	struct loop_source *timer; /* lock retry, then ticks, then the last checkpoint's deadline */
 	struct loop_source *defer; /* leaves run_new() before anything ends */
 	int64_t lock_deadline_ns;
 
@@ -49,6 +64,13 @@ struct run {
 	struct plan *plan;
 	struct lanes lanes;
 	struct chunk_table table;
+	struct account_pages account; /* open: the job can be gone on with */
+	uint64_t account_sequence;
+	uint64_t *inodes;	      /* of `outputs`, for the account */
+	uint64_t saved_plan_checksum; /* of the plan in the state directory */
+	uint64_t n_checkpointed;      /* chunks that the last checkpoint had */
+	uint64_t n_resumed;	      /* chunks that were there at the start */
+	struct checkpoint *checkpoint;
 	uint32_t n_workers;
 	struct worker_tally tally;
 	struct progress progress;
@@ -76,6 +98,7 @@ int run_make(struct sched_env *env, struct job *job, struct storage *shared,
 
 /* On the way out: the descriptors that are needed no more, or were kept for it. */
 void run_give_fds(struct run *run);
+void run_give_spare_fds(struct run *run);
 
 /* A deferred call: the first step. */
 void run_begin(void *userdata);
@@ -88,6 +111,38 @@ void run_closed(void *userdata, int status);
 
 /* An earlier run of the job may have left its temporary files: run_close() is to remove them. */
 void run_expect_temporaries(struct run *run);
+
+/* --- run_steps.c */
+
+/* Whatever an earlier run has left is removed, then the inputs are prepared. */
+void run_start_over(struct run *run);
+
+/*
+ * Outputs, plan and lanes are there: makes table and account, starts the workers. old_table: what
+ * an earlier run has left, NULL: nothing that counts.
+ */
+void run_convert(struct run *run, const struct chunk_table *old_table);
+
+int run_make_run_dir(struct run *run) MUST_CHECK;
+
+/* --- run_resume.c: true if the run goes on from what job->resume says, false if it can't. */
+bool run_resume(struct run *run);
+
+/* --- run_account.c */
+
+/* Begins to keep the account, from what is accepted by now. */
+int run_account_start(struct run *run) MUST_CHECK;
+void run_account_save(struct run *run);
+int run_checkpoint_start(struct run *run) MUST_CHECK;
+
+/* The records of checkpoints and the plan beside them are of no more use. */
+void run_unlink_records(struct run *run, struct batch *batch);
+
+/* No worker is left: keeps what the next run goes on from, and ends. */
+void run_suspend(struct run *run);
+
+/* What is accepted, as far as it is known already. */
+struct fold_state run_accepted(const struct run *run);
 
 /* All rows are in: checks, publishes, ends. */
 void run_conclude(struct run *run);

@@ -12,10 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/util/clock.h"
 #include "common/util/fd.h"
@@ -24,6 +26,7 @@
 
 #define LOCK_RETRY_NS	(100 * CLOCK_NS_PER_MS)
 #define LOCK_TIMEOUT_NS (10 * CLOCK_NS_PER_SEC)
+#define TABLE_NEW_NAME	RUN_TABLE_NAME ".new"
 #define STOP_GRACE_NS	(200 * CLOCK_NS_PER_MS)
 
 static void step_lock(struct run *run);
@@ -54,6 +57,7 @@ static void abandon(struct run *run, enum job_reason reason, const char *what, i
 	struct failure failure;
 
 	failure_set(&failure, failure_reason_of(-error, reason), "%s: %s", what, strerror(-error));
+	failure.is_passing = failure_is_passing(-error);
 	run_abandon(run, &failure);
 }
 
@@ -66,6 +70,16 @@ static void on_folded(void *userdata, uint32_t slot)
 	pool_note_progress(run->pool, slot);
 }
 
+static void set_rejects_exceeded(const struct run *run, struct failure *ret_failure)
+{
+	struct fold_state sum = lanes_sum(&run->lanes);
+
+	failure_set(ret_failure, JOB_REASON_REJECTS_EXCEEDED,
+		    "%" PRIu64 " of the first %" PRIu64
+		    " rows were rejected, more than errors.max_rows allows",
+		    sum.error, sum.rows);
+}
+
 /* Takes over what was written, and acts on what that shows. */
 static void advance(struct run *run)
 {
@@ -74,15 +88,12 @@ static void advance(struct run *run)
 	if (run->is_finished || run->failure.reason != JOB_REASON_OK) {
 		return;
 	}
-	if (lanes_fold(&run->lanes, &run->table, on_folded, run, &failure) < 0) {
+	int r = lanes_fold(&run->lanes, &run->table, on_folded, run, &failure);
+	run_account_save(run);
+	if (r < 0) {
 		run_abandon(run, &failure);
 	} else if (lanes_exceed_rejects(&run->lanes)) {
-		struct fold_state sum = lanes_sum(&run->lanes);
-
-		failure_set(&failure, JOB_REASON_REJECTS_EXCEEDED,
-			    "%" PRIu64 " of the first %" PRIu64
-			    " rows were rejected, more than errors.max_rows allows",
-			    sum.error, sum.rows);
+		set_rejects_exceeded(run, &failure);
 		run_abandon(run, &failure);
 	} else if (lanes_are_ended(&run->lanes)) {
 		run->is_finished = true;
@@ -145,7 +156,29 @@ static void on_pool_ended(void *userdata, const struct failure *failure)
 	run_conclude(run);
 }
 
-static int make_table(struct run *run)
+static void seed_table(struct run *run, const struct chunk_table *old_table)
+{
+	uint64_t n_imported = 0;
+
+	for (uint32_t lane = 0; lane < run->lanes.n_lanes; lane++) {
+		const struct fold_state *state = &run->lanes.states[lane];
+		struct chunk_accept before = fold_last_accept(state);
+
+		chunk_table_seed(&run->table, lane, state->n_folded, &before);
+		if (state->is_ended) {
+			chunk_table_end_lane(&run->table, lane, state->n_folded);
+		} else if (old_table != NULL) {
+			n_imported += chunk_table_import(&run->table, lane, old_table);
+		}
+	}
+	if (old_table != NULL) {
+		log_job(LOG_LEVEL_INFO, run->job->id, -1,
+			"chunks that were written out of turn: %" PRIu64, n_imported);
+	}
+}
+
+/* Made under another name, so that a kill before it is whole leaves the table before. */
+static int make_table(struct run *run, const struct chunk_table *old_table)
 {
 	CLEANUP(free_p) uint64_t *n_chunks = calloc(run->plan->n_pipes, sizeof(*n_chunks));
 
@@ -155,13 +188,23 @@ static int make_table(struct run *run)
 	for (size_t i = 0; i < run->plan->n_pipes; i++) {
 		n_chunks[i] = run->plan->pipes[i].n_chunks;
 	}
-	run->table_fd = openat(run->run_dir_fd, "chunks",
+	if (unlinkat(run->run_dir_fd, TABLE_NEW_NAME, 0) < 0 && errno != ENOENT) {
+		return -errno;
+	}
+	run->table_fd = openat(run->run_dir_fd, TABLE_NEW_NAME,
 			       O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (run->table_fd < 0) {
 		return -errno;
 	}
-	return chunk_table_create(run->table_fd, (uint32_t)run->plan->n_pipes, run->n_workers,
-				  n_chunks, &run->table);
+	int r = chunk_table_create(run->table_fd, (uint32_t)run->plan->n_pipes, run->n_workers,
+				   n_chunks, &run->table);
+	if (r < 0) {
+		return r;
+	}
+	seed_table(run, old_table);
+	return renameat(run->run_dir_fd, TABLE_NEW_NAME, run->run_dir_fd, RUN_TABLE_NAME) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int start_pool(struct run *run)
@@ -209,54 +252,91 @@ static int collect_output_fds(struct run *run)
 	return 0;
 }
 
-static uint64_t count_chunks(const struct plan *plan)
+static uint64_t count_chunks_left(const struct run *run)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < plan->n_pipes; i++) {
-		sum += plan->pipes[i].n_chunks;
+	for (size_t i = 0; i < run->plan->n_pipes; i++) {
+		const struct fold_state *state = &run->lanes.states[i];
+
+		sum += state->is_ended ? 0 : run->plan->pipes[i].n_chunks - state->n_folded;
 	}
 	return sum;
 }
 
-static int start_workers(struct run *run, uint64_t n_chunks)
+static int start_workers(struct run *run, const struct chunk_table *old_table)
 {
+	uint64_t n_chunks = count_chunks_left(run);
+
 	run->n_workers = (uint32_t)MIN(MIN((uint64_t)run->n_slots, n_chunks),
 				       (uint64_t)CHUNK_TABLE_MAX_SLOTS);
 	give_back_slots(run, run->n_workers);
 	log_job(LOG_LEVEL_INFO, run->job->id, -1,
 		"the inputs are prepared; chunks: %" PRIu64 ", workers: %" PRIu32, n_chunks,
 		run->n_workers);
-	int r = make_table(run);
+	int r = make_table(run, old_table);
 	if (r == 0) {
 		r = collect_output_fds(run);
+	}
+	if (r == 0) {
+		r = run_checkpoint_start(run);
 	}
 	return r < 0 ? r : start_pool(run);
 }
 
+/* There is nothing left to convert: the last run was cut off later, or there never was. */
+static void finish_at_once(struct run *run)
+{
+	if (lanes_exceed_rejects(&run->lanes)) {
+		set_rejects_exceeded(run, &run->failure);
+	}
+	give_back_slots(run, 0);
+	run_conclude(run);
+}
+
+static void start_progress(struct run *run)
+{
+	struct fold_state sum = lanes_sum(&run->lanes);
+	const struct progress_rows rows = {.success = (int64_t)sum.success,
+					   .error = (int64_t)sum.error,
+					   .filtered = (int64_t)sum.filtered};
+
+	progress_resume(&run->progress, clock_monotonic_ns(), &rows, lanes_ratio(&run->lanes));
+}
+
+void run_convert(struct run *run, const struct chunk_table *old_table)
+{
+	run->phase = RUN_PHASE_CONVERTING;
+	start_progress(run);
+	int r = run_account_start(run);
+	if (r == 0 && (lanes_are_ended(&run->lanes) || lanes_exceed_rejects(&run->lanes))) {
+		finish_at_once(run);
+		return;
+	}
+	if (r == 0) {
+		r = start_workers(run, old_table);
+	}
+	if (r < 0) {
+		abandon(run, JOB_REASON_INTERNAL, "cannot start the workers", r);
+	}
+}
+
 static void step_convert(struct run *run)
 {
-	uint64_t n_chunks = count_chunks(run->plan);
 	struct failure failure;
 
 	run->phase = RUN_PHASE_CONVERTING;
-	progress_start(&run->progress, clock_monotonic_ns());
 	if (outputs_check_inputs(&run->outputs, run->plan, &failure) < 0 ||
 	    outputs_create(&run->outputs, run->job->spec, run->job_dir_fd, &failure) < 0) {
 		run_abandon(run, &failure);
 		return;
 	}
+	run->saved_plan_checksum = run->plan->checksum;
 	int r = lanes_init(&run->lanes, run->plan, run->job->spec);
-	if (r == 0 && n_chunks == 0) {
-		give_back_slots(run, 0);
-		run_conclude(run);
-		return;
-	}
-	if (r == 0) {
-		r = start_workers(run, n_chunks);
-	}
 	if (r < 0) {
 		abandon(run, JOB_REASON_INTERNAL, "cannot start the workers", r);
+	} else {
+		run_convert(run, NULL);
 	}
 }
 
@@ -277,7 +357,7 @@ static void on_prepared(void *userdata, struct plan *plan, const struct failure 
 	}
 }
 
-static int make_run_dir(struct run *run)
+int run_make_run_dir(struct run *run)
 {
 	int parent_fd = run->env->options.run_jobs_dir_fd;
 
@@ -303,7 +383,7 @@ static void step_prepare(struct run *run)
 	};
 
 	run->phase = RUN_PHASE_PREPARING;
-	int r = make_run_dir(run);
+	int r = run_make_run_dir(run);
 	if (r < 0) {
 		abandon(run, JOB_REASON_INTERNAL, "cannot make the job's runtime directory", r);
 		return;
@@ -353,18 +433,28 @@ static void step_sweep(struct run *run)
 		run_abandon(run, &failure);
 		return;
 	}
-	if (r == 0 && !run->job->is_rerun) {
+	if (r == -ENOMEM) {
+		abandon(run, JOB_REASON_INTERNAL, "cannot open the outputs", r);
+	} else if (!run->job->is_rerun) {
 		step_prepare(run);
-		return;
+	} else if (run->job->resume == NULL || !run_resume(run)) {
+		run_start_over(run);
 	}
-	if (r == 0) {
-		r = batch_new(run->env->loop, run->storage, run->job->id, on_swept, run,
-			      &run->batch);
-	}
+}
+
+/* The records go first, and for good: they must not be taken for those of files made anew. */
+void run_start_over(struct run *run)
+{
+	int r = batch_new(run->env->loop, run->storage, run->job->id, on_swept, run, &run->batch);
+
+	run->phase = RUN_PHASE_SWEEPING;
+	run->is_started_over = true;
 	if (r < 0) {
 		abandon(run, JOB_REASON_INTERNAL, "cannot sweep", r);
 		return;
 	}
+	run_unlink_records(run, run->batch);
+	batch_sync_dir(run->batch, run->job_dir_fd);
 	batch_remove_tree(run->batch, run->env->options.run_jobs_dir_fd, run->job->id);
 	for (size_t i = 0; i < run->outputs.n_files; i++) {
 		const struct output_file *file = &run->outputs.files[i];

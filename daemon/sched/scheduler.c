@@ -19,6 +19,7 @@
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "daemon/core/child.h"
 #include "daemon/sched/batch.h"
 #include "daemon/sched/outputs.h"
 #include "daemon/sched/post.h"
@@ -172,6 +173,7 @@ int scheduler_cancel(struct scheduler *scheduler, const char *id)
 	if (job->refusal.reason == JOB_REASON_OK) {
 		job->refusal = failure;
 	}
+	job->retry_at_ns = 0;
 	scheduler_kick(scheduler);
 	return 0;
 }
@@ -303,6 +305,7 @@ void scheduler_reconfigure(struct scheduler *scheduler, const struct scheduler_o
 	kept->max_jobs = options->max_jobs;
 	kept->max_workers = options->max_workers;
 	kept->poll_interval_ns = options->poll_interval_ns;
+	kept->checkpoint_interval_ns = options->checkpoint_interval_ns;
 	kept->retention_ns = options->retention_ns;
 	kept->chunk_size_bytes = options->chunk_size_bytes;
 	scheduler_kick(scheduler);
@@ -334,11 +337,35 @@ static int open_areas(struct sched_env *env)
 	return r;
 }
 
+/* Without it no run counts as one of this boot: jobs go on from their checkpoints. */
+static void read_boot_id(struct sched_env *env)
+{
+	CLEANUP(fd_closep) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, env->boot_id, sizeof(env->boot_id) - 1);
+
+	if (n <= 0) {
+		log_warning("cannot read the boot id: %s", strerror(errno));
+		return;
+	}
+	env->boot_id[strcspn(env->boot_id, "\n")] = '\0';
+}
+
+static void read_build_id(struct sched_env *env)
+{
+	int r = child_program_id(env->options.program_fd, &env->build_id);
+
+	if (r < 0) {
+		log_warning("cannot read the worker's program: %s", strerror(-r));
+	}
+}
+
 static int init(struct scheduler *scheduler)
 {
 	long n_processors = sysconf(_SC_NPROCESSORS_ONLN);
 	int r = open_areas(&scheduler->env);
 
+	read_boot_id(&scheduler->env);
+	read_build_id(&scheduler->env);
 	scheduler->online_processors = n_processors > 0 ? (unsigned)n_processors : 1;
 	if (r == 0) {
 		r = history_new(&scheduler->env, &scheduler->history);

@@ -28,8 +28,9 @@ struct scheduler_options {
 	int spool_dir_fd;
 	unsigned max_jobs, max_workers;
 	uint64_t chunk_size_bytes;
-	int64_t poll_interval_ns;
+	int64_t poll_interval_ns, checkpoint_interval_ns;
 	int64_t retention_ns;
+	bool is_once;		 /* there is no next start: a stop leaves no temporary files */
 	struct storage *storage; /* of the state directory, shared with the spool */
 	/* A job changed its state, or all numbers may have (id NULL). */
 	void (*changed)(void *userdata, const char *id);
@@ -81,5 +82,5 @@ bool scheduler_is_idle(const struct scheduler *scheduler);
 void scheduler_summary(const struct scheduler *scheduler, unsigned *ret_running,
 		       unsigned *ret_pending, double *ret_rows_per_second);
 
-/* After a reload: max_jobs, max_workers, poll_interval_ns, retention_ns, chunk_size of new jobs. */
+/* After a reload: max_jobs, max_workers, both intervals, retention_ns, chunk_size of new jobs. */
 void scheduler_reconfigure(struct scheduler *scheduler, const struct scheduler_options *options);

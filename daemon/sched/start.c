@@ -10,9 +10,12 @@
 #include "common/util/clock.h"
 #include "common/util/log.h"
 #include "daemon/sched/queue.h"
+#include "daemon/sched/restart.h"
+#include "daemon/sched/resume.h"
 #include "daemon/sched/scheduler_private.h"
 
-#define START_RETRY_NS (1 * CLOCK_NS_PER_SEC)
+#define START_RETRY_NS	 (1 * CLOCK_NS_PER_SEC)
+#define RETRY_BACKOFF_NS (1 * CLOCK_NS_PER_SEC)
 
 /* --- callbacks of runs ------------------------------------------------------------------------ */
 
@@ -58,11 +61,30 @@ void scheduler_check_stopped(struct scheduler *scheduler)
 	}
 }
 
+/* When it is its turn again, the job goes on from what the run has left. */
+static void retry_later(struct scheduler *scheduler, struct job *job)
+{
+	int64_t now_ns = clock_monotonic_ns();
+
+	job->is_retry_wanted = false;
+	job->retry_at_ns = now_ns + restart_backoff_ns(RETRY_BACKOFF_NS, job->n_attempts,
+						       (uint64_t)now_ns / 1000);
+	job->resume = resume_free(job->resume);
+	int r = resume_load(&scheduler->env, job->id, job->is_live_lost, &job->resume);
+	if (r < 0) {
+		log_job(LOG_LEVEL_WARNING, job->id, -1, "runs again from its input: %s",
+			strerror(-r));
+	}
+}
+
 static void on_run_ended(void *userdata, struct job *job, struct job_result *result)
 {
 	struct scheduler *scheduler = userdata;
 
 	job->run = run_free(job->run);
+	if (job->is_retry_wanted) {
+		retry_later(scheduler, job);
+	}
 	if (result != NULL) {
 		job_end(job, result);
 		if (job->unsaved == JOB_SAVED) {
@@ -89,7 +111,13 @@ struct run_callbacks scheduler_callbacks(struct scheduler *scheduler)
 
 static bool is_waiting(const struct job *job)
 {
-	return job->state == JOB_STATE_PENDING && job->run == NULL;
+	return job->result == NULL && job->run == NULL;
+}
+
+/* A job that waits for its next attempt gives way to others. */
+static bool is_due(const struct job *job, int64_t now_ns)
+{
+	return is_waiting(job) && job->retry_at_ns <= now_ns;
 }
 
 static struct queue_load current_load(const struct scheduler *scheduler)
@@ -102,9 +130,9 @@ static struct queue_load current_load(const struct scheduler *scheduler)
 	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
 		const struct job *job = scheduler->jobs.items[i];
 
-		if (job->state == JOB_STATE_RUNNING) {
+		if (job->state == JOB_STATE_RUNNING && job->run != NULL) {
 			load.n_running++;
-			load.n_slots_taken += job->run != NULL ? run_n_slots(job->run) : 0;
+			load.n_slots_taken += run_n_slots(job->run);
 		}
 	}
 	return load;
@@ -113,12 +141,13 @@ static struct queue_load current_load(const struct scheduler *scheduler)
 static struct job *queue_head(const struct scheduler *scheduler)
 {
 	struct job *head = NULL;
+	int64_t now_ns = clock_monotonic_ns();
 
 	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
 		struct job *job = scheduler->jobs.items[i];
 		struct queue_entry entry = {.priority = job->priority, .id = job->id};
 
-		if (!is_waiting(job)) {
+		if (!is_due(job, now_ns)) {
 			continue;
 		}
 		if (head != NULL) {
@@ -155,11 +184,7 @@ static void start_failed(struct scheduler *scheduler, struct job *job, int error
 	log_job(LOG_LEVEL_ERROR, job->id, -1, "cannot be started: %s; %s", strerror(-error),
 		result == NULL ? "trying again" : "it fails");
 	if (result == NULL) {
-		int r = loop_timer_arm(scheduler->retry, clock_monotonic_ns() + START_RETRY_NS);
-
-		if (r < 0) {
-			log_error("cannot set a timer: %s", strerror(-r));
-		}
+		job->retry_at_ns = clock_monotonic_ns() + START_RETRY_NS;
 		return;
 	}
 	failure_set(&failure, JOB_REASON_INTERNAL, "the job's state directory cannot be used: %s",
@@ -177,8 +202,12 @@ static int start_job(struct scheduler *scheduler, struct job *job, unsigned n_sl
 		start_failed(scheduler, job, r);
 		return r;
 	}
-	job_set_state(job, JOB_STATE_RUNNING);
-	job->started_at_ns = clock_realtime_ns();
+	if (job->state == JOB_STATE_PENDING) {
+		job_set_state(job, JOB_STATE_RUNNING);
+	}
+	if (job->started_at_ns == 0) {
+		job->started_at_ns = clock_realtime_ns();
+	}
 	log_job(LOG_LEVEL_NOTICE, job->id, -1, "%s: starts; worker slots: %u", job->name, n_slots);
 	scheduler_notify(scheduler, job->id);
 	return 0;
@@ -196,10 +225,12 @@ static void refuse_job(struct scheduler *scheduler, struct job *job)
 
 static void refuse_jobs(struct scheduler *scheduler)
 {
+	int64_t now_ns = clock_monotonic_ns();
+
 	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
 		struct job *job = scheduler->jobs.items[i];
 
-		if (is_waiting(job) && job->refusal.reason != JOB_REASON_OK) {
+		if (is_due(job, now_ns) && job->refusal.reason != JOB_REASON_OK) {
 			refuse_job(scheduler, job);
 		}
 	}
@@ -219,6 +250,24 @@ static void start_jobs(struct scheduler *scheduler)
 	}
 }
 
+/* Comes back when the next job that waits for its next attempt is due. */
+static void arm_retries(struct scheduler *scheduler)
+{
+	int64_t now_ns = clock_monotonic_ns(), next_ns = INT64_MAX;
+
+	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
+		const struct job *job = scheduler->jobs.items[i];
+
+		if (is_waiting(job) && job->retry_at_ns > now_ns) {
+			next_ns = MIN(next_ns, job->retry_at_ns);
+		}
+	}
+	int r = next_ns == INT64_MAX ? 0 : loop_timer_arm(scheduler->retry, next_ns);
+	if (r < 0) {
+		log_error("cannot set a timer: %s", strerror(-r));
+	}
+}
+
 static void on_kick(void *userdata)
 {
 	struct scheduler *scheduler = userdata;
@@ -227,6 +276,7 @@ static void on_kick(void *userdata)
 	if (!scheduler->is_stopping) {
 		refuse_jobs(scheduler);
 		start_jobs(scheduler);
+		arm_retries(scheduler);
 	}
 }
 

@@ -162,7 +162,8 @@ static void show_run(const struct job *job, const struct run_info *info, struct 
 
 static void show_live(const struct job *job, struct view_room *room, struct job_view *view)
 {
-	struct run_info info = {.phase = "queued"};
+	struct run_info info = {.phase = job->state == JOB_STATE_PENDING ? "queued" : "waiting",
+				.sum = job->held};
 
 	view->name = job->name;
 	view->message = "";
@@ -176,6 +177,8 @@ static void show_live(const struct job *job, struct view_room *room, struct job_
 	if (job->run != NULL) {
 		info = run_info(job->run);
 		show_run(job, &info, view);
+	} else {
+		show_counters(&info, view);
 	}
 	show_times(view, info.ended_at_ns);
 	show_live_pipes(job->spec, &info, room, view);

@@ -319,6 +319,7 @@ static inline void setup(void)
 	world.options.max_workers = 4;
 	world.options.chunk_size_bytes = 4096;
 	world.options.poll_interval_ns = 2 * CLOCK_NS_PER_MS;
+	world.options.checkpoint_interval_ns = 5 * CLOCK_NS_PER_SEC;
 	world.options.retention_ns = 3600 * CLOCK_NS_PER_SEC;
 	start_daemon();
 }

@@ -37,26 +37,6 @@ START_TEST(killed_workers_cost_no_row)
 }
 END_TEST
 
-START_TEST(a_stopped_job_runs_again_at_the_next_start)
-{
-	world.options.chunk_size_bytes = 256;
-	scheduler_reconfigure(world.scheduler, &world.options);
-	put_csv("in.csv", 60000, 0);
-	submit(SPEC("\"out.jsonl\"}"));
-	run_until(is_converting, NULL);
-	stop_daemon();
-	assert_nothing_left();
-	ck_assert(!is_there(world.data_fd, "out.jsonl"));
-	world.options.chunk_size_bytes = 65536;
-	start_daemon();
-	look(world.id);
-	ck_assert(world.was_seen);
-	run_until(all_ended, NULL);
-	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
-	assert_file_is("out.jsonl", expected_rows(60000, 0));
-}
-END_TEST
-
 START_TEST(a_cancelled_job_does_not_run_again_after_a_stop)
 {
 	world.options.chunk_size_bytes = 256;
@@ -497,7 +477,6 @@ int main(int argc, char **argv)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 90);
 	tcase_add_test(tcase, killed_workers_cost_no_row);
-	tcase_add_test(tcase, a_stopped_job_runs_again_at_the_next_start);
 	tcase_add_test(tcase, a_cancelled_job_does_not_run_again_after_a_stop);
 	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
