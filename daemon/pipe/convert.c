@@ -83,6 +83,11 @@ struct converter *converter_free(struct converter *converter)
 	return NULL;
 }
 
+void converter_set_care(struct converter *converter, const struct convert_care *care)
+{
+	converter->care = care;
+}
+
 int convert_sink_reserve(struct convert_sink *sink)
 {
 	/* Half as much more for what is asked for in advance, before it is known to be needed. */
@@ -104,6 +109,8 @@ int convert_count(const struct converter *converter, const struct convert_pipe *
 		  struct reader *reader, uint64_t begin, uint64_t end,
 		  struct parity_count *ret_count)
 {
+	const struct csv_scanner *scanner = converter->care == NULL ? converter->scanner
+								    : csv_scanner_find("portable");
 	struct parity_count count = {0};
 	struct reader_span span;
 
@@ -116,8 +123,7 @@ int convert_count(const struct converter *converter, const struct convert_pipe *
 		if (r < 0) {
 			return r;
 		}
-		converter->scanner->count(&count, &pipe->dialect, span.bytes + (at - from),
-					  (size_t)n);
+		scanner->count(&count, &pipe->dialect, span.bytes + (at - from), (size_t)n);
 		at += n;
 	}
 	*ret_count = count;
@@ -209,7 +215,8 @@ static int run_chunk(struct convert_run *run)
 	uint64_t stop = MIN(run->range->nominal_end, run->file->identity.size_bytes);
 
 	while (run->result.end < stop && !convert_run_is_spent(run)) {
-		int r = convert_batch_next(run);
+		int r = run->converter->care == NULL ? convert_batch_next(run)
+						     : convert_row_next(run);
 
 		if (r == 0) {
 			r = convert_run_report(run);

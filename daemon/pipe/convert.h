@@ -40,6 +40,22 @@ size_t convert_window_bytes(uint64_t chunk_size);
 int converter_new(const char *scanner_name, struct converter **ret_converter) MUST_CHECK;
 struct converter *converter_free(struct converter *converter);
 
+/*
+ * Careful mode, for rows on which workers have died: one row at a time by the dialect's walker, and
+ * no scanner but the portable one. The output is the same but for the rows to skip, which are
+ * rejected as `crash` and looked at only as far as their end and what an error row shows.
+ */
+struct convert_care {
+	const uint64_t *skips; /* offsets where such rows start */
+	size_t n_skips;
+	/* Called before a row is touched, be it an empty line or one to skip. */
+	void (*touch)(const struct convert_care *care, uint64_t offset);
+	void *user;
+};
+
+/* How it goes on from here. Borrowed; NULL, as at first: the fast way. */
+void converter_set_care(struct converter *converter, const struct convert_care *care);
+
 /* What a chunk's conversion gave; the numbers of struct chunk_accept. */
 struct convert_result {
 	uint64_t end;	   /* first byte after its last row */

@@ -146,9 +146,27 @@ static int skip_line(struct convert_run *run)
 	}
 }
 
+/* Whether workers have died too often on the row at result.end. Tells that it comes next. */
+static bool must_skip(const struct convert_run *run)
+{
+	const struct convert_care *care = run->converter->care;
+
+	if (care == NULL) {
+		return false;
+	}
+	care->touch(care, run->result.end);
+	for (size_t i = 0; i < care->n_skips; i++) {
+		if (care->skips[i] == run->result.end) {
+			return true;
+		}
+	}
+	return false;
+}
+
 int convert_row_next(struct convert_run *run)
 {
 	uint64_t start = run->result.end;
+	bool is_skipped = must_skip(run);
 	struct row_extent extent;
 	struct reader_span span;
 	int r = row_extent_find(&run->pipe->dialect, run->reader, start, &run->memo, &extent);
@@ -157,14 +175,18 @@ int convert_row_next(struct convert_run *run)
 		return r;
 	}
 	if (!extent.has_end) {
-		r = reject_endless(run, extent.code);
+		r = reject_endless(run, is_skipped ? REJECT_CRASH : extent.code);
 		return r < 0 ? r : skip_line(run);
 	}
 	r = reader_fetch(run->reader, start, extent.next, &span);
 	if (r < 0) {
 		return r;
 	}
-	r = convert_row_judge(run, span.bytes, (size_t)(extent.end - start));
+
+	size_t len = (size_t)(extent.end - start);
+
+	r = is_skipped ? reject(run, REJECT_CRASH, NULL, span.bytes, len)
+		       : convert_row_judge(run, span.bytes, len);
 	if (r < 0) {
 		return r;
 	}

@@ -24,6 +24,7 @@ struct convert_pipe {
 
 struct converter {
 	const struct csv_scanner *scanner;
+	const struct convert_care *care; /* NULL: not in careful mode */
 	struct csv_index index;
 	uint32_t *field_ends; /* of one row, for dialect_split() */
 	size_t n_field_ends;
@@ -61,7 +62,10 @@ int convert_run_report(struct convert_run *run) MUST_CHECK;
  */
 int convert_row_judge(struct convert_run *run, const uint8_t *row, size_t len) MUST_CHECK;
 
-/* Finds the end of the row at result.end, judges it, and advances behind it. */
+/*
+ * Finds the end of the row at result.end, judges it, and advances behind it. In careful mode the
+ * row is told first, and rejected unseen if it is to be skipped.
+ */
 int convert_row_next(struct convert_run *run) MUST_CHECK;
 
 /* Converts the rows from result.end on: some, or one, or skips an empty line. */

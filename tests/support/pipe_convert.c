@@ -6,7 +6,9 @@
  *
  *	pipe_convert [-d DELIMITER] [-q QUOTE|none] [-s] [-n COLUMNS] [-c CHUNK] [-m MAX_ROW]
  *		     [-l LIMIT] [-r MAX_REJECTS] [-w WINDOW] [-b REPEATS] [-k SCANNER]
- *		     INPUT ROWS ERRORS
+ *		     [-C] [-x OFFSET]... INPUT ROWS ERRORS
+ *
+ * -C is careful mode, -x the same with a row to skip.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +34,12 @@ struct job {
 	uint64_t n_repeats;
 	const char *scanner_name;
 	int in_fd, rows_fd, errors_fd;
+	bool is_careful;
+	uint64_t skips[8];
+	size_t n_skips;
 
 	/* What came out. */
-	uint64_t rows, success, error, n_wrong_guesses, n_bytes, n_lines, n_pieces;
+	uint64_t rows, success, error, n_wrong_guesses, n_bytes, n_lines, n_pieces, n_touched;
 	uint32_t flags;
 };
 
@@ -57,6 +62,13 @@ static int flush(struct convert_sink *sink)
 static int progress(struct convert_sink *sink, const struct convert_result *so_far)
 {
 	return so_far->rows == so_far->success + so_far->error ? 0 : -EINVAL;
+}
+
+static void touch(const struct convert_care *care, uint64_t offset)
+{
+	struct job *job = care->user;
+
+	job->n_touched++;
 }
 
 /* Checks the guess for the chunk that follows `range`, as a worker that only knows parities. */
@@ -136,9 +148,12 @@ static int run(struct job *job)
 	struct convert_pipe *pipe;
 	struct reader reader;
 	struct convert_sink sink = {.flush = flush, .progress = progress, .user = job};
+	const struct convert_care care = {
+		.skips = job->skips, .n_skips = job->n_skips, .touch = touch, .user = job};
 	int r = converter_new(job->scanner_name, &converter);
 
 	if (r == 0) {
+		converter_set_care(converter, job->is_careful ? &care : NULL);
 		r = convert_sink_reserve(&sink);
 	}
 	if (r == 0) {
@@ -177,12 +192,21 @@ static int run(struct job *job)
 	return r;
 }
 
+static int add_skip(struct job *job)
+{
+	job->is_careful = true;
+	if (job->n_skips == ARRAY_SIZE(job->skips)) {
+		return -E2BIG;
+	}
+	return num_parse_u64(optarg, &job->skips[job->n_skips++]);
+}
+
 static int parse_options(struct job *job, int argc, char **argv)
 {
 	uint64_t n_columns = 1;
 	int option, r = 0;
 
-	while (r == 0 && (option = getopt(argc, argv, "d:q:sn:c:m:l:r:w:b:k:")) != -1) {
+	while (r == 0 && (option = getopt(argc, argv, "d:q:sn:c:m:l:r:w:b:k:Cx:")) != -1) {
 		uint64_t *numbers[256] = {
 			['n'] = &n_columns,
 			['c'] = &job->chunk_size,
@@ -195,6 +219,10 @@ static int parse_options(struct job *job, int argc, char **argv)
 
 		if (option == 's') {
 			job->spec.input.strict = true;
+		} else if (option == 'C') {
+			job->is_careful = true;
+		} else if (option == 'x') {
+			r = add_skip(job);
 		} else if (option == 'k') {
 			job->scanner_name = optarg;
 		} else if (option == 'd') {
@@ -260,8 +288,9 @@ int main(int argc, char **argv)
 	int r = run(&job);
 
 	printf("r=%d rows=%" PRIu64 " success=%" PRIu64 " error=%" PRIu64 " lines=%" PRIu64
-	       " flags=%u wrong_guesses=%" PRIu64 "\n",
-	       r, job.rows, job.success, job.error, job.n_lines, job.flags, job.n_wrong_guesses);
+	       " flags=%u wrong_guesses=%" PRIu64 " touched=%" PRIu64 "\n",
+	       r, job.rows, job.success, job.error, job.n_lines, job.flags, job.n_wrong_guesses,
+	       job.n_touched);
 	free_columns(&job.plan);
 	return r < 0;
 }

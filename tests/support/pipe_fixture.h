@@ -32,6 +32,7 @@ struct pipe_fixture {
 	size_t window_bytes;
 	uint64_t reject_budget;
 	const struct csv_scanner *scanner; /* NULL: pipe_fixture_scanner() */
+	struct convert_care care;	   /* if it has a `touch` */
 
 	struct buf rows, errors;
 	struct convert_result total; /* sums; end, end_line and flags of the last chunk */
@@ -160,6 +161,7 @@ static inline void pipe_fixture_convert(struct pipe_fixture *fixture)
 	if (fixture->scanner != NULL) {
 		converter->scanner = fixture->scanner;
 	}
+	converter_set_care(converter, fixture->care.touch != NULL ? &fixture->care : NULL);
 	ck_assert_int_eq(convert_pipe_new("job", &fixture->spec, &plan, &pipe), 0);
 	ck_assert_int_eq(reader_init(&reader, fixture->window_bytes > 0
 						      ? fixture->window_bytes

@@ -379,6 +379,109 @@ START_TEST(rows_without_end_do_not_make_the_scanner_look_far)
 }
 END_TEST
 
+/* Where the rows start that were touched. */
+struct touched {
+	uint64_t offsets[32];
+	size_t n;
+};
+
+static void note_touch(const struct convert_care *care, uint64_t offset)
+{
+	struct touched *touched = care->user;
+
+	ck_assert_uint_lt(touched->n, ARRAY_SIZE(touched->offsets));
+	touched->offsets[touched->n++] = offset;
+}
+
+static void ignore_touch(const struct convert_care *care, uint64_t offset)
+{
+}
+
+START_TEST(careful_conversion_gives_the_same)
+{
+	char text[700];
+
+	for (unsigned seed = 1; seed <= 12; seed++) {
+		CLEANUP(pipe_fixture_deinit)
+		struct pipe_fixture fast = pipe_fixture(text, fill_nasty(text, sizeof(text), seed),
+							2);
+
+		fast.spec.input.max_row_bytes = seed * 9;
+		pipe_fixture_convert(&fast);
+		ck_assert_uint_gt(fast.total.success, 0);
+		for (uint64_t chunk_size = 1; chunk_size <= 700; chunk_size += 1 + chunk_size / 3) {
+			CLEANUP(pipe_fixture_deinit) struct pipe_fixture careful = fast;
+
+			careful.rows = careful.errors = BUF_INIT;
+			careful.chunk_size = chunk_size;
+			careful.window_bytes = 1 + chunk_size * seed % 97;
+			careful.care.touch = ignore_touch;
+			pipe_fixture_convert(&careful);
+			ck_assert_str_eq(buf_terminated(&careful.rows), buf_terminated(&fast.rows));
+			ck_assert_str_eq(buf_terminated(&careful.errors),
+					 buf_terminated(&fast.errors));
+			ck_assert_mem_eq(&careful.total, &fast.total, sizeof(careful.total));
+		}
+	}
+}
+END_TEST
+
+START_TEST(careful_conversion_tells_each_row_before_it_is_touched)
+{
+	static const char text[] = "1,2\n\n\"3\n\",4\n5\n6,7";
+	static const uint64_t starts[] = {0, 4, 5, 12, 14};
+	CLEANUP(pipe_fixture_deinit) struct pipe_fixture f = FIXTURE(text, 2);
+	struct touched touched = {.n = 0};
+
+	f.care = (struct convert_care){.touch = note_touch, .user = &touched};
+	pipe_fixture_convert(&f);
+	ck_assert_uint_eq(f.total.rows, 4);
+	ck_assert_uint_eq(touched.n, ARRAY_SIZE(starts));
+	ck_assert_mem_eq(touched.offsets, starts, sizeof(starts));
+}
+END_TEST
+
+START_TEST(rows_to_skip_are_rejected_as_crash_and_the_others_are_not)
+{
+	static const char text[] = "1,2\n\"3\n\",4\r\n5\n6,7\n\"\nx,y\n8,9";
+	static const uint64_t skips[] = {18, 4, 24};
+	CLEANUP(pipe_fixture_deinit) struct pipe_fixture f = FIXTURE(text, 2);
+
+	/* Those of two lines, of an unclosed quote, and at the file's end. */
+	f.care = (struct convert_care){.skips = skips, .n_skips = 3, .touch = ignore_touch};
+	for (f.chunk_size = 1; f.chunk_size < sizeof(text); f.chunk_size++) {
+		ck_assert_str_eq(pipe_fixture_faults(&f),
+				 "2:4:crash:null 4:12:ragged:null 6:18:crash:null "
+				 "8:24:crash:null ");
+		ck_assert_str_eq(buf_terminated(&f.rows), "{\"a\":\"1\",\"b\":\"2\"}\n"
+							  "{\"a\":\"6\",\"b\":\"7\"}\n"
+							  "{\"a\":\"x\",\"b\":\"y\"}\n");
+		ck_assert_uint_eq(f.total.rejects[REJECT_CRASH], 3);
+		ck_assert_uint_eq(f.total.error, 4);
+	}
+	ck_assert_ptr_nonnull(strstr(buf_terminated(&f.errors), "\"row\":\"\\\"3\\n\\\",4\"}"));
+	ck_assert_ptr_nonnull(strstr(buf_terminated(&f.errors), "\"row\":\"8,9\"}"));
+}
+END_TEST
+
+START_TEST(budgets_hold_in_careful_mode)
+{
+	static const uint64_t skips[] = {2};
+	CLEANUP(pipe_fixture_deinit) struct pipe_fixture f = FIXTURE("1\n2\n3\n4\n", 1);
+
+	f.care = (struct convert_care){.skips = skips, .n_skips = 1, .touch = ignore_touch};
+	f.spec.input.limit = 3;
+	pipe_fixture_convert(&f);
+	ck_assert_uint_eq(f.total.rows, 3);
+	ck_assert_uint_eq(f.total.success, 2);
+	ck_assert_uint_eq(f.total.flags, CHUNK_FLAG_END_OF_LIMIT);
+	f.reject_budget = 1;
+	pipe_fixture_convert(&f);
+	ck_assert_uint_eq(f.total.rows, 2);
+	ck_assert_uint_eq(f.total.flags, CHUNK_FLAG_END_OF_REJECTS);
+}
+END_TEST
+
 UNIT_MAIN_IF(pipe_fixture_scanner() != NULL, NULL, NULL, values_are_unquoted_and_escaped,
 	     the_last_line_needs_no_newline, an_empty_line_is_a_row_only_of_one_column,
 	     every_fault_has_its_code_line_offset_and_field, the_first_fault_of_a_row_is_reported,
@@ -391,4 +494,8 @@ UNIT_MAIN_IF(pipe_fixture_scanner() != NULL, NULL, NULL, values_are_unquoted_and
 	     the_last_allowed_reject_ends_the_chunk,
 	     the_overhang_counts_what_lies_behind_the_nominal_end, output_is_flushed_in_pieces,
 	     what_progress_returns_ends_the_conversion, a_file_shorter_than_planned_is_an_error,
-	     an_unknown_scanner_is_refused, rows_without_end_do_not_make_the_scanner_look_far)
+	     an_unknown_scanner_is_refused, rows_without_end_do_not_make_the_scanner_look_far,
+	     careful_conversion_gives_the_same,
+	     careful_conversion_tells_each_row_before_it_is_touched,
+	     rows_to_skip_are_rejected_as_crash_and_the_others_are_not,
+	     budgets_hold_in_careful_mode)
