@@ -312,8 +312,9 @@ void chunk_table_fold(struct chunk_table *table, uint32_t lane, uint64_t folded)
 		struct chunk_record *record = chunk_table_record(table, lane, old);
 
 		atomic_store(&record->scan, 0);
-		atomic_store(&record->n_deaths, 0);
 		atomic_store(&record->is_waiting, 0);
+		atomic_store(&record->row_after, 0);
+		record->deaths = (struct chunk_deaths){0};
 		atomic_store(&record->claim, claim_make(CHUNK_FREE, 0, lap_of(table, old) + 1));
 	}
 	atomic_store_explicit(&table->lanes[lane].folded, folded + 1, memory_order_release);
@@ -327,8 +328,7 @@ static bool is_free(const struct chunk_table *table, uint32_t lane, uint64_t k)
 }
 
 /* Frees chunk k if `slot` holds it unwritten. Returns whether it did. */
-static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, uint32_t slot,
-			 uint32_t *max_deaths)
+static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, uint32_t slot)
 {
 	struct chunk_record *record = chunk_table_record(table, lane, k);
 	uint64_t claim = atomic_load(&record->claim);
@@ -338,11 +338,8 @@ static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, u
 	    (state != CHUNK_CLAIMED && state != CHUNK_ACCEPTED)) {
 		return false;
 	}
-	if (state == CHUNK_CLAIMED && !atomic_load(&record->is_waiting)) {
-		uint32_t deaths = atomic_fetch_add(&record->n_deaths, 1) + 1;
-
-		*max_deaths = MAX(*max_deaths, deaths);
-	}
+	record->deaths.was_accepted |= state == CHUNK_ACCEPTED;
+	atomic_store(&record->row_after, 0);
 	atomic_store(&record->claim, claim_make(CHUNK_FREE, 0, lap_of(table, k)));
 	return true;
 }
@@ -352,12 +349,12 @@ static bool free_if_held(struct chunk_table *table, uint32_t lane, uint64_t k, u
  * freeing a chunk and lowering the hint, or between raising it and looking again.
  */
 static unsigned free_in_lane(struct chunk_table *table, uint32_t lane, uint32_t slot,
-			     uint64_t folded, uint32_t *max_deaths)
+			     uint64_t folded)
 {
 	unsigned n_freed = 0;
 
 	for (uint64_t k = folded; k < folded + table->ring_size - 1; k++) {
-		n_freed += free_if_held(table, lane, k, slot, max_deaths);
+		n_freed += free_if_held(table, lane, k, slot);
 		if (is_free(table, lane, k)) {
 			lower_hint(&table->lanes[lane], k);
 		}
@@ -377,21 +374,18 @@ static void wake_lane(struct chunk_table *table, uint32_t lane)
 	}
 }
 
-unsigned chunk_table_free_slot(struct chunk_table *table, uint32_t slot, const uint64_t *folded,
-			       uint32_t *ret_max_deaths)
+unsigned chunk_table_free_slot(struct chunk_table *table, uint32_t slot, const uint64_t *folded)
 {
 	unsigned n_freed = 0;
-	uint32_t max_deaths = 0;
 
 	for (uint32_t lane = 0; lane < table->n_lanes; lane++) {
-		unsigned n_of_lane = free_in_lane(table, lane, slot, folded[lane], &max_deaths);
+		unsigned n_of_lane = free_in_lane(table, lane, slot, folded[lane]);
 
 		if (n_of_lane > 0) {
 			wake_lane(table, lane);
 		}
 		n_freed += n_of_lane;
 	}
-	*ret_max_deaths = max_deaths;
 	return n_freed;
 }
 
@@ -488,6 +482,7 @@ void chunk_table_give_back(struct chunk_table *table, uint32_t lane, uint64_t ch
 {
 	struct chunk_record *record = chunk_table_record(table, lane, chunk);
 
+	chunk_deaths_touch(record, CHUNK_NO_ROW);
 	atomic_store(&record->claim, claim_make(CHUNK_FREE, 0, lap_of(table, chunk)));
 	lower_hint(&table->lanes[lane], chunk);
 	wake_claim(record);

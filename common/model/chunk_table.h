@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/model/chunk_deaths.h"
 #include "common/model/reject.h"
 #include "common/util/macro.h"
 
@@ -84,9 +85,11 @@ struct chunk_record {
 	/* Bit 0 ready, bit 1 quote parity, bits 2-63 newlines of the chunk's nominal bytes. */
 	_Atomic uint64_t scan;
 	_Atomic uint32_t n_waiters; /* someone sleeps on `claim`'s low half; a dead one stays in */
-	_Atomic uint32_t n_deaths;  /* supervisor: workers that died converting this chunk */
 	_Atomic uint32_t
 		is_waiting; /* its holder waits for another: a death now is not its fault */
+	/* In careful mode: 1 + the offset of the row that its holder touches, 0 for none. */
+	_Atomic uint64_t row_after;
+	struct chunk_deaths deaths; /* supervisor: see chunk_deaths.h */
 	struct chunk_accept accept;
 } __attribute__((aligned(64)));
 
@@ -182,12 +185,10 @@ int chunk_table_peek(const struct chunk_table *table, uint32_t lane, uint64_t fo
 void chunk_table_fold(struct chunk_table *table, uint32_t lane, uint64_t folded);
 
 /*
- * Frees all that `slot` held and had not written, counts a death for each chunk that was being
- * converted, wakes all waiters. Call only after the slot's process was reaped. Returns how many
- * chunks were freed; *ret_max_deaths is the largest n_deaths among them.
+ * Frees all that `slot` held and had not written, and wakes all waiters. Call only after the slot's
+ * process was reaped and its death charged (chunk_deaths.h). Returns how many chunks were freed.
  */
-unsigned chunk_table_free_slot(struct chunk_table *table, uint32_t slot, const uint64_t *folded,
-			       uint32_t *ret_max_deaths);
+unsigned chunk_table_free_slot(struct chunk_table *table, uint32_t slot, const uint64_t *folded);
 
 /* Tells all workers to stop, or lowers a lane's end, and wakes all waiters. */
 void chunk_table_stop(struct chunk_table *table);

@@ -25,12 +25,12 @@
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/core/child.h"
+#include "daemon/sched/blame.h"
 #include "daemon/sched/restart.h"
 
-#define MAX_DEATHS_PER_CHUNK 3
-#define STOP_GRACE_NS	     (200 * CLOCK_NS_PER_MS)
-#define FINISH_GRACE_NS	     (2 * CLOCK_NS_PER_SEC)
-#define NUMBER_SIZE	     24
+#define STOP_GRACE_NS	(200 * CLOCK_NS_PER_MS)
+#define FINISH_GRACE_NS (2 * CLOCK_NS_PER_SEC)
+#define NUMBER_SIZE	24
 
 struct slot {
 	struct pool *pool;
@@ -163,41 +163,6 @@ static bool is_drained(const struct pool *pool)
 	return true;
 }
 
-static void fail_chunk(struct pool *pool, uint32_t lane, uint64_t chunk, const char *what)
-{
-	const struct plan_pipe *pipe = &pool->options.plan->pipes[lane];
-	struct plan_chunk place = plan_chunk_at(pool->options.plan, pipe, chunk);
-	struct failure failure;
-
-	failure_set(
-		&failure, JOB_REASON_WORKER_CRASH,
-		"%s: %d workers died converting bytes %" PRIu64 " to %" PRIu64 "; the last one %s",
-		pipe->files[place.file].path, MAX_DEATHS_PER_CHUNK, place.begin, place.end, what);
-	pool_stop(pool, &failure, STOP_GRACE_NS);
-}
-
-/* Finds the chunk that has killed too many workers; it was freed just now. */
-static bool fail_deadly_chunk(struct pool *pool, const char *what)
-{
-	const struct chunk_table *table = pool->options.table;
-
-	for (uint32_t lane = 0; lane < table->n_lanes; lane++) {
-		uint64_t first = pool->options.folded[lane];
-		uint64_t n_chunks = pool->options.plan->pipes[lane].n_chunks;
-		uint64_t end = MIN(n_chunks, first + table->ring_size - 1);
-
-		for (uint64_t k = first; k < end; k++) {
-			struct chunk_record *record = chunk_table_record(table, lane, k);
-
-			if (atomic_load(&record->n_deaths) >= MAX_DEATHS_PER_CHUNK) {
-				fail_chunk(pool, lane, k, what);
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 static void on_restart(void *userdata, int64_t now_ns)
 {
 	struct slot *slot = userdata;
@@ -223,11 +188,11 @@ static void slot_start_after(struct slot *slot, int64_t delay_ns)
 }
 
 /* The slot has no worker although it should have one. */
-static void slot_died(struct slot *slot, const char *what)
+static void slot_died(struct slot *slot, enum restart_cause cause, const char *what)
 {
 	struct pool *pool = slot->pool;
 	const char *id = pool->options.job_id;
-	int64_t delay_ns = restart_delay_ns(&slot->restart, n_done(pool),
+	int64_t delay_ns = restart_delay_ns(&slot->restart, cause, n_done(pool),
 					    (uint64_t)clock_monotonic_ns() / 1000);
 
 	slot->state = POOL_SLOT_EXITED;
@@ -235,8 +200,8 @@ static void slot_died(struct slot *slot, const char *what)
 		struct failure failure;
 
 		failure_set(&failure, JOB_REASON_WORKER_CRASH,
-			    "worker %" PRIu32 " %s, %d times in a row without a chunk done",
-			    slot->index, what, RESTART_MAX_STUCK_DEATHS);
+			    "worker %" PRIu32 " %s, %u times in a row without a chunk done",
+			    slot->index, what, restart_max_stuck(cause));
 		pool_stop(pool, &failure, STOP_GRACE_NS);
 		return;
 	}
@@ -271,7 +236,9 @@ static bool fail_reported(struct pool *pool, uint32_t slot)
 static void slot_reaped(struct slot *slot, const siginfo_t *info)
 {
 	struct pool *pool = slot->pool;
-	uint32_t max_deaths = 0;
+	enum restart_cause cause = RESTART_CAUSE_KILL;
+	enum blame blame = BLAME_NOBODY;
+	struct failure failure;
 	char what[WORKER_END_TEXT_SIZE];
 
 	if (pool->is_stopping) {
@@ -280,19 +247,21 @@ static void slot_reaped(struct slot *slot, const siginfo_t *info)
 	if (worker_end_is_exit(info, WORKER_EXIT_REPORTED) && fail_reported(pool, slot->index)) {
 		return;
 	}
+	worker_end_describe(info, what);
+	if (worker_end_is_fault(info)) {
+		blame = blame_death(&pool->options, slot->index, what, &failure);
+		cause = blame == BLAME_NOBODY ? RESTART_CAUSE_FAULT : RESTART_CAUSE_CHARGED;
+	}
 	unsigned n_freed = chunk_table_free_slot(pool->options.table, slot->index,
-						 pool->options.folded, &max_deaths);
+						 pool->options.folded);
 	if (worker_end_is_exit(info, WORKER_EXIT_OK) && n_freed == 0 && is_drained(pool)) {
 		return;
 	}
-	worker_end_describe(info, what);
-	if (max_deaths >= MAX_DEATHS_PER_CHUNK && fail_deadly_chunk(pool, what)) {
+	if (blame == BLAME_GIVE_UP) {
+		pool_stop(pool, &failure, STOP_GRACE_NS);
 		return;
 	}
-	if (n_freed > 0 && max_deaths == 0) {
-		restart_note_innocent(&slot->restart);
-	}
-	slot_died(slot, what);
+	slot_died(slot, cause, what);
 }
 
 static void on_child(void *userdata, const siginfo_t *info)
@@ -419,7 +388,7 @@ static void slot_start(struct slot *slot)
 			"worker %ld started", (long)slot->pid);
 	} else {
 		snprintf(what, sizeof(what), "could not be started (%s)", strerror(-r));
-		slot_died(slot, what);
+		slot_died(slot, RESTART_CAUSE_FAULT, what);
 	}
 	if (is_first) {
 		slot_start_next(slot);

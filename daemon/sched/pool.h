@@ -17,12 +17,16 @@
  */
 struct pool;
 
+/* The spec's `retry.attempts`, which is not read yet. */
+#define POOL_ATTEMPTS 3u
+
 struct pool_options {
 	struct sched_env *env;
 	const char *job_id;
 	const char *job_name;
 	const struct plan *plan;
 	uint32_t n_slots;
+	uint32_t attempts; /* workers that a chunk may cost, and then a row of it; at least 1 */
 	struct chunk_table *table;
 	const uint64_t *folded; /* chunks taken over, one number for each lane, kept current */
 	int job_dir_fd;		/* holds spec.json */

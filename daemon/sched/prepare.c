@@ -21,8 +21,8 @@
 #include "common/util/log.h"
 #include "daemon/core/child.h"
 #include "daemon/sched/plan_file.h"
+#include "daemon/sched/restart.h"
 
-#define MAX_ATTEMPTS 3
 #define NUMBER_SIZE  24
 #define N_FIXED_ARGS 2
 
@@ -30,7 +30,7 @@ struct prepare {
 	struct prepare_options options;
 	struct loop_source *child;
 	pid_t pid;
-	unsigned n_attempts;
+	unsigned n_deaths[RESTART_N_CAUSES];
 	bool is_stopped;
 };
 
@@ -79,16 +79,17 @@ static void take_plan(struct prepare *prepare, struct plan *plan)
 	finish(prepare, NULL, &failure);
 }
 
-static void try_again(struct prepare *prepare, const char *what)
+/* As often as a slot of the pool may die without progress, by the same causes. */
+static void try_again(struct prepare *prepare, enum restart_cause cause, const char *what)
 {
 	const char *id = prepare->options.job_id;
 
-	if (prepare->n_attempts >= MAX_ATTEMPTS) {
+	if (++prepare->n_deaths[cause] >= restart_max_stuck(cause)) {
 		struct failure failure;
 
 		failure_set(&failure, JOB_REASON_WORKER_CRASH,
-			    "the worker that prepares the inputs %s, %d times in a row", what,
-			    MAX_ATTEMPTS);
+			    "the worker that prepares the inputs %s, %u times", what,
+			    prepare->n_deaths[cause]);
 		finish(prepare, NULL, &failure);
 		return;
 	}
@@ -125,7 +126,8 @@ static void on_child(void *userdata, const siginfo_t *info)
 			"the plan that was prepared cannot be used: %s", strerror(-r));
 	}
 	worker_end_describe(info, what);
-	try_again(prepare, what);
+	try_again(prepare, worker_end_is_fault(info) ? RESTART_CAUSE_FAULT : RESTART_CAUSE_KILL,
+		  what);
 }
 
 static int open_plan(const struct prepare *prepare)
@@ -176,7 +178,6 @@ static int spawn(struct prepare *prepare)
 	if (plan_fd < 0) {
 		return plan_fd;
 	}
-	prepare->n_attempts++;
 	int r = spawn_with(prepare, spec_fd, plan_fd);
 	if (r < 0) {
 		return r;

@@ -215,6 +215,7 @@ static int start_pool(struct run *run)
 		.job_name = run->job->name,
 		.plan = run->plan,
 		.n_slots = run->n_workers,
+		.attempts = POOL_ATTEMPTS,
 		.table = &run->table,
 		.folded = run->lanes.folded,
 		.job_dir_fd = run->job_dir_fd,

@@ -16,6 +16,7 @@
 
 #define START_RETRY_NS	 (1 * CLOCK_NS_PER_SEC)
 #define RETRY_BACKOFF_NS (1 * CLOCK_NS_PER_SEC)
+#define RETRY_LONGEST_NS (30 * CLOCK_NS_PER_SEC)
 
 /* --- callbacks of runs ------------------------------------------------------------------------ */
 
@@ -67,8 +68,8 @@ static void retry_later(struct scheduler *scheduler, struct job *job)
 	int64_t now_ns = clock_monotonic_ns();
 
 	job->is_retry_wanted = false;
-	job->retry_at_ns = now_ns + restart_backoff_ns(RETRY_BACKOFF_NS, job->n_attempts,
-						       (uint64_t)now_ns / 1000);
+	job->retry_at_ns = now_ns + restart_backoff_ns(RETRY_BACKOFF_NS, RETRY_LONGEST_NS,
+						       job->n_attempts, (uint64_t)now_ns / 1000);
 	job->resume = resume_free(job->resume);
 	int r = resume_load(&scheduler->env, job->id, job->is_live_lost, &job->resume);
 	if (r < 0) {

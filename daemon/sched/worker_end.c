@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "common/model/worker_protocol.h"
+#include "common/util/macro.h"
 
 void worker_end_count(struct worker_tally *tally, const siginfo_t *info)
 {
@@ -25,6 +26,21 @@ void worker_end_count(struct worker_tally *tally, const siginfo_t *info)
 bool worker_end_is_exit(const siginfo_t *info, int code)
 {
 	return info->si_code == CLD_EXITED && info->si_status == code;
+}
+
+bool worker_end_is_fault(const siginfo_t *info)
+{
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
+
+	if (info->si_code == CLD_EXITED) {
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++) {
+		if (info->si_status == crashes[i]) {
+			return true;
+		}
+	}
+	return false;
 }
 
 void worker_end_describe(const siginfo_t *info, char ret_text[static WORKER_END_TEXT_SIZE])

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -411,18 +412,41 @@ static inline int die(void)
 	return 1;
 }
 
-static inline int part_die(struct chunk_table *table, uint32_t slot)
+/* By its own fault, and without a core file. */
+static inline int crash(void)
 {
-	return die();
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+	abort();
 }
 
-static inline int part_die_in_chunk(struct chunk_table *table, uint32_t slot)
+static inline struct chunk_record *claim_one(struct chunk_table *table, uint32_t slot)
 {
 	uint64_t chunk;
 
 	while (chunk_table_claim(table, 0, slot, &chunk) == 0) {
 	}
-	return die();
+	return chunk_table_record(table, 0, chunk);
+}
+
+static inline int part_crash(struct chunk_table *table, uint32_t slot)
+{
+	return crash();
+}
+
+static inline int part_crash_in_chunk(struct chunk_table *table, uint32_t slot)
+{
+	claim_one(table, slot);
+	return crash();
+}
+
+/* Every row that is not on the list yet: the first one begins at byte 13, behind the header. */
+static inline int part_crash_on_rows(struct chunk_table *table, uint32_t slot)
+{
+	struct chunk_record *record = claim_one(table, slot);
+	struct chunk_deaths deaths = chunk_deaths_get(record);
+
+	chunk_deaths_touch(record, deaths.is_careful ? 13 + deaths.n_skips : CHUNK_NO_ROW);
+	return crash();
 }
 
 static inline int part_leave(struct chunk_table *table, uint32_t slot)
@@ -463,8 +487,11 @@ static const struct part {
 	enum job_reason reason;
 	const char *said; /* in the message */
 } parts[] = {
-	{"die", part_die, JOB_REASON_WORKER_CRASH, "signal 9"},
-	{"die-in-chunk", part_die_in_chunk, JOB_REASON_WORKER_CRASH, "in.csv: 3 workers died"},
+	{"crash", part_crash, JOB_REASON_WORKER_CRASH, "signal 6 (Aborted), 3 times in a row"},
+	{"crash-in-chunk", part_crash_in_chunk, JOB_REASON_WORKER_CRASH,
+	 "in.csv: 6 workers died converting bytes 13 to"},
+	{"crash-on-rows", part_crash_on_rows, JOB_REASON_WORKER_CRASH,
+	 "in.csv: the row at byte 21 has killed 3 workers running, and 8 rows before that"},
 	{"leave", part_leave, JOB_REASON_WORKER_CRASH, "before its work was done"},
 	{"report", part_report, JOB_REASON_NO_SPACE, "disk?full?"},
 	{"report-nonsense", part_report_nonsense, JOB_REASON_INTERNAL, "who knows"},
@@ -486,6 +513,18 @@ static inline int be_real(char **argv)
 	return WORKER_EXIT_USAGE;
 }
 
+/* How often, before the real one may work; counted in a file of the only data root. */
+enum { N_KILLS = 8, N_CRASHES = 5 };
+
+static inline bool was_done(int root_fd, const char *name, off_t n_times)
+{
+	struct stat st = {0};
+	CLEANUP(fd_closep)
+	int fd = openat(root_fd, name, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600);
+
+	return fstat(fd, &st) < 0 || st.st_size >= n_times || fd_write_all(fd, "x", 1) < 0;
+}
+
 static inline int play_convert(const char *name, char **argv)
 {
 	struct chunk_table table;
@@ -497,6 +536,14 @@ static inline int play_convert(const char *name, char **argv)
 	if (str_equal(name, "stay") && slot > 0) {
 		return pause();
 	}
+	if (str_equal(name, "killed-often") && !was_done(CONVERT_FD_OUTPUTS + 2, name, N_KILLS)) {
+		claim_one(&table, (uint32_t)slot);
+		return die();
+	}
+	if (str_equal(name, "crash-often") && !was_done(CONVERT_FD_OUTPUTS + 2, name, N_CRASHES)) {
+		claim_one(&table, (uint32_t)slot);
+		return crash();
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (str_equal(name, parts[i].name)) {
 			return parts[i].convert(&table, (uint32_t)slot);
@@ -507,14 +554,13 @@ static inline int play_convert(const char *name, char **argv)
 
 static inline int play_prepare(const char *name, char **argv)
 {
-	if (str_equal(name, "prepare-dies")) {
-		return die();
+	if (str_equal(name, "prepare-crashes")) {
+		return crash();
 	}
 	if (str_equal(name, "prepare-babbles")) {
 		return fd_write_all(PREPARE_FD_PLAN, "{\"version\":1", 12);
 	}
-	if (str_equal(name, "prepare-dies-once") && faccessat(PREPARE_FD_ROOTS, "died", F_OK, 0)) {
-		fd_close(openat(PREPARE_FD_ROOTS, "died", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	if (str_equal(name, "prepare-is-killed") && !was_done(PREPARE_FD_ROOTS, name, N_KILLS)) {
 		return die();
 	}
 	return be_real(argv);

@@ -195,7 +195,6 @@ END_TEST
 START_TEST(a_dead_slot_loses_what_it_had_not_written)
 {
 	const uint64_t folded[1] = {0};
-	uint32_t max_deaths;
 	uint64_t k;
 
 	make_table(1, 2, (uint64_t[]){4});
@@ -204,14 +203,12 @@ START_TEST(a_dead_slot_loses_what_it_had_not_written)
 	}
 	write_chunk(0);
 	chunk_table_accept(chunk_table_record(&table, 0, 1), &(struct chunk_accept){.start = 1});
-	ck_assert_uint_eq(chunk_table_free_slot(&table, 0, folded, &max_deaths), 2);
-	ck_assert_uint_eq(max_deaths, 1); /* chunk 2 was being converted, chunk 1 was not */
+	ck_assert_uint_eq(chunk_table_free_slot(&table, 0, folded), 2);
 	ck_assert_int_eq(chunk_table_claim(&table, 0, 1, &k), 1);
 	ck_assert_uint_eq(k, 1);
 	ck_assert_int_eq(chunk_table_claim(&table, 0, 1, &k), 1);
 	ck_assert_uint_eq(k, 2);
-	ck_assert_uint_eq(chunk_table_free_slot(&table, 1, folded, &max_deaths), 3);
-	ck_assert_uint_eq(max_deaths, 2);
+	ck_assert_uint_eq(chunk_table_free_slot(&table, 1, folded), 3);
 	drop_table();
 }
 END_TEST
@@ -220,7 +217,6 @@ END_TEST
 START_TEST(a_chunk_freed_by_a_worker_that_died_at_it_is_found_again)
 {
 	const uint64_t folded[] = {0};
-	uint32_t max_deaths;
 	uint64_t k;
 
 	make_table(1, 2, (uint64_t[]){10});
@@ -229,8 +225,7 @@ START_TEST(a_chunk_freed_by_a_worker_that_died_at_it_is_found_again)
 	}
 	atomic_store(&chunk_table_record(&table, 0, 1)->claim, 0);
 	ck_assert(!chunk_table_has_free_before(&table, 0, 2));
-	chunk_table_free_slot(&table, 1, folded, &max_deaths);
-	ck_assert_uint_eq(max_deaths, 0);
+	chunk_table_free_slot(&table, 1, folded);
 	ck_assert(chunk_table_has_free_before(&table, 0, 2));
 	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
 	ck_assert_uint_eq(k, 1);
@@ -242,7 +237,6 @@ END_TEST
 START_TEST(a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too)
 {
 	const uint64_t folded[] = {0};
-	uint32_t max_deaths;
 	uint64_t k;
 
 	make_table(1, 2, (uint64_t[]){10});
@@ -250,27 +244,10 @@ START_TEST(a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too)
 	ck_assert_int_eq(chunk_table_claim(&table, 0, 1, &k), 1);
 	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
 	chunk_table_end_lane(&table, 0, 1);
-	ck_assert_uint_eq(chunk_table_free_slot(&table, 1, folded, &max_deaths), 1);
+	ck_assert_uint_eq(chunk_table_free_slot(&table, 1, folded), 1);
 	ck_assert(chunk_table_has_free_before(&table, 0, 2));
 	ck_assert_int_eq(chunk_table_claim(&table, 0, 1, &k), 0);
 	ck_assert(chunk_table_lane_is_drained(&table, 0));
-	drop_table();
-}
-END_TEST
-
-START_TEST(a_death_while_waiting_is_not_charged_to_the_chunk)
-{
-	const uint64_t folded[1] = {0};
-	uint32_t max_deaths;
-	uint64_t k;
-
-	make_table(1, 1, (uint64_t[]){2});
-	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
-	ck_assert_int_eq(chunk_table_claim(&table, 0, 0, &k), 1);
-	chunk_table_set_waiting(chunk_table_record(&table, 0, 1), true);
-	ck_assert_uint_eq(chunk_table_free_slot(&table, 0, folded, &max_deaths), 2);
-	ck_assert_uint_eq(atomic_load(&chunk_table_record(&table, 0, 0)->n_deaths), 1);
-	ck_assert_uint_eq(atomic_load(&chunk_table_record(&table, 0, 1)->n_deaths), 0);
 	drop_table();
 }
 END_TEST
@@ -391,13 +368,12 @@ START_TEST(killed_workers_lose_and_double_nothing)
 			continue;
 		}
 		uint32_t victim = (uint32_t)rand_r(&seed) % STRESS_WORKERS;
-		uint32_t max_deaths;
 		int status;
 
 		kill(pids[victim], SIGKILL);
 		ck_assert_int_eq(waitpid(pids[victim], &status, 0), pids[victim]);
 		ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-		chunk_table_free_slot(&table, victim, &folded, &max_deaths);
+		chunk_table_free_slot(&table, victim, &folded);
 		pids[victim] = stress_spawn(victim, ++seed);
 		n_kills++;
 	}
@@ -418,5 +394,5 @@ UNIT_MAIN(a_table_maps_as_it_was_created, a_foreign_or_cut_table_is_refused,
 	  a_recycled_record_says_that_it_is, a_dead_slot_loses_what_it_had_not_written,
 	  a_chunk_freed_by_a_worker_that_died_at_it_is_found_again,
 	  a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too,
-	  a_death_while_waiting_is_not_charged_to_the_chunk, a_lane_ends_where_the_supervisor_says,
-	  scans_and_reports_arrive_as_they_were_given, killed_workers_lose_and_double_nothing)
+	  a_lane_ends_where_the_supervisor_says, scans_and_reports_arrive_as_they_were_given,
+	  killed_workers_lose_and_double_nothing)

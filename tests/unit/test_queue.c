@@ -141,26 +141,33 @@ static void assert_about(int64_t delay_ns, int64_t seconds)
 	ck_assert_int_le(delay_ns, seconds * CLOCK_NS_PER_SEC * 5 / 4);
 }
 
+static int64_t delay_of(struct restart *restart, enum restart_cause cause, uint64_t n_done)
+{
+	return restart_delay_ns(restart, cause, n_done, 0);
+}
+
 START_TEST(the_first_restart_is_at_once_then_it_backs_off)
 {
-	struct restart restart = {0};
 	static const int64_t seconds[] = {1, 2, 4, 8, 16, 30, 30, 30};
+	struct restart restart = {0};
 
-	ck_assert_int_eq(restart_delay_ns(&restart, 0, 0), 0);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 0), 0);
 	for (uint64_t i = 0; i < ARRAY_SIZE(seconds); i++) {
 		/* others get on, this slot does not */
-		assert_about(restart_delay_ns(&restart, i + 1, i * 123456789), seconds[i]);
+		assert_about(restart_delay_ns(&restart, RESTART_CAUSE_FAULT, i + 1, i * 123456789),
+			     seconds[i]);
 	}
 }
 END_TEST
 
-START_TEST(three_deaths_without_any_progress_are_the_end)
+START_TEST(three_faults_without_any_progress_are_the_end)
 {
 	struct restart restart = {0};
 
-	ck_assert_int_eq(restart_delay_ns(&restart, 7, 0), 0);
-	ck_assert_int_gt(restart_delay_ns(&restart, 7, 0), 0);
-	ck_assert_int_eq(restart_delay_ns(&restart, 7, 0), -1);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 7), 0);
+	ck_assert_int_gt(delay_of(&restart, RESTART_CAUSE_FAULT, 7), 0);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 7), -1);
+	ck_assert_uint_eq(restart_max_stuck(RESTART_CAUSE_FAULT), 3);
 }
 END_TEST
 
@@ -169,27 +176,91 @@ START_TEST(progress_forgives)
 	struct restart restart = {0};
 
 	for (uint64_t n_done = 0; n_done < 100; n_done++) {
-		ck_assert_int_eq(restart_delay_ns(&restart, n_done, 0), 0);
+		ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, n_done), 0);
 		restart_note_progress(&restart);
 	}
-	ck_assert_int_eq(restart_delay_ns(&restart, 100, 0), 0);
-	ck_assert_int_gt(restart_delay_ns(&restart, 100, 0), 0);
-	ck_assert_int_gt(restart_delay_ns(&restart, 101, 0), 0);
-	ck_assert_int_gt(restart_delay_ns(&restart, 101, 0), 0);
-	ck_assert_int_eq(restart_delay_ns(&restart, 101, 0), -1);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 100), 0);
+	ck_assert_int_gt(delay_of(&restart, RESTART_CAUSE_FAULT, 100), 0);
+	ck_assert_int_gt(delay_of(&restart, RESTART_CAUSE_FAULT, 101), 0);
+	ck_assert_int_gt(delay_of(&restart, RESTART_CAUSE_FAULT, 101), 0);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 101), -1);
 }
 END_TEST
 
-START_TEST(deaths_while_waiting_slow_a_slot_down_and_fail_nothing)
+START_TEST(kills_are_borne_a_hundred_times_and_never_wait_long)
+{
+	struct restart restart = {0};
+	int64_t delay_ns = 0;
+
+	for (unsigned i = 1; i < restart_max_stuck(RESTART_CAUSE_KILL); i++) {
+		delay_ns = delay_of(&restart, RESTART_CAUSE_KILL, 5);
+		ck_assert_int_ge(delay_ns, 0);
+		ck_assert_int_le(delay_ns, CLOCK_NS_PER_SEC * 5 / 4);
+	}
+	ck_assert_int_gt(delay_ns, CLOCK_NS_PER_SEC / 2);
+	/* They neither hide faults nor add to them. */
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 5), 0);
+	ck_assert_int_gt(delay_of(&restart, RESTART_CAUSE_FAULT, 5), 0);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_KILL, 5), -1);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 5), -1);
+	ck_assert_uint_ge(restart_max_stuck(RESTART_CAUSE_KILL), 100);
+}
+END_TEST
+
+START_TEST(deaths_that_are_charged_to_a_chunk_are_counted_there)
 {
 	struct restart restart = {0};
 
-	for (unsigned i = 0; i < 20; i++) {
-		restart_note_innocent(&restart);
-		ck_assert_int_ge(restart_delay_ns(&restart, 0, 0), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_CHARGED, 0), 0);
 	}
-	ck_assert_int_gt(restart_delay_ns(&restart, 0, 0), 20 * CLOCK_NS_PER_SEC);
-	ck_assert_int_eq(restart_delay_ns(&restart, 0, 0), -1);
+	ck_assert_int_eq(delay_of(&restart, RESTART_CAUSE_FAULT, 0), 0);
+}
+END_TEST
+
+enum { STORM_SLOTS = 2, STORM_KILLS = 1000, STORM_START_MS = 10, STORM_CHUNK_MS = 10 };
+
+/* A slot under random kills, a millisecond at a time. */
+struct storm_slot {
+	struct restart restart;
+	int64_t starts_at_ms;
+};
+
+static bool storm_hit(struct storm_slot *slot, int64_t now_ms, uint64_t n_done, uint64_t jitter)
+{
+	int64_t delay_ns = restart_delay_ns(&slot->restart, RESTART_CAUSE_KILL, n_done, jitter);
+
+	slot->starts_at_ms = now_ms + delay_ns / CLOCK_NS_PER_MS;
+	return delay_ns >= 0;
+}
+
+/* A kill every 20 ms on average, and a worker needs 20 ms for its first chunk. */
+START_TEST(fifty_kills_a_second_neither_fail_a_job_nor_stop_it)
+{
+	struct storm_slot slots[STORM_SLOTS] = {0};
+	unsigned seed = (unsigned)_i + 1;
+	unsigned n_kills = 0;
+	uint64_t n_done = 0;
+	int64_t now_ms = 0;
+
+	for (; n_kills < STORM_KILLS; now_ms++) {
+		struct storm_slot *victim = &slots[rand_r(&seed) % STORM_SLOTS];
+
+		for (size_t i = 0; i < STORM_SLOTS; i++) {
+			int64_t age_ms = now_ms - slots[i].starts_at_ms - STORM_START_MS;
+
+			if (age_ms > 0 && age_ms % STORM_CHUNK_MS == 0) {
+				restart_note_progress(&slots[i].restart);
+				n_done++;
+			}
+		}
+		if (victim->starts_at_ms <= now_ms && rand_r(&seed) % 20 == 0) {
+			ck_assert(storm_hit(victim, now_ms, n_done, (uint64_t)rand_r(&seed)));
+			n_kills++;
+		}
+	}
+	ck_assert_uint_ge(n_done, STORM_KILLS / 4);
+	ck_assert_int_le(now_ms, 200 * 1000);
 }
 END_TEST
 
@@ -207,9 +278,11 @@ int main(void)
 	tcase_add_test(tcase, an_estimate_needs_a_pace);
 	tcase_add_test(tcase, a_clock_that_stands_still_changes_nothing);
 	tcase_add_test(tcase, the_first_restart_is_at_once_then_it_backs_off);
-	tcase_add_test(tcase, three_deaths_without_any_progress_are_the_end);
+	tcase_add_test(tcase, three_faults_without_any_progress_are_the_end);
 	tcase_add_test(tcase, progress_forgives);
-	tcase_add_test(tcase, deaths_while_waiting_slow_a_slot_down_and_fail_nothing);
+	tcase_add_test(tcase, kills_are_borne_a_hundred_times_and_never_wait_long);
+	tcase_add_test(tcase, deaths_that_are_charged_to_a_chunk_are_counted_there);
+	tcase_add_loop_test(tcase, fifty_kills_a_second_neither_fail_a_job_nor_stop_it, 0, 50);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

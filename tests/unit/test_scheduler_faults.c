@@ -431,6 +431,35 @@ START_TEST(workers_that_do_not_work_fail_the_job_by_name)
 }
 END_TEST
 
+START_TEST(kills_from_outside_are_charged_to_no_chunk)
+{
+	setenv(PART_VARIABLE, "killed-often", 1);
+	put_csv("in.csv", 1000, 10);
+	submit("{\"version\":1,\"workers\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	ck_assert_int_eq(world.seen.n_worker_restarts, N_KILLS);
+	ck_assert_int_eq(world.seen.rejects[REJECT_CRASH], 0);
+	assert_file_is("out.jsonl", expected_rows(1000, 10));
+}
+END_TEST
+
+/* More than a slot may have: three until it goes row by row, and two then. */
+START_TEST(crashes_in_a_chunk_are_charged_to_it_and_cost_no_row)
+{
+	setenv(PART_VARIABLE, "crash-often", 1);
+	put_csv("in.csv", 1000, 10);
+	submit("{\"version\":1,\"workers\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	ck_assert_int_eq(world.seen.n_worker_restarts, N_CRASHES);
+	ck_assert_int_eq(world.seen.rejects[REJECT_CRASH], 0);
+	assert_file_is("out.jsonl", expected_rows(1000, 10));
+}
+END_TEST
+
 START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
 {
 	setenv(PART_VARIABLE, "stay", 1);
@@ -443,9 +472,9 @@ START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
 }
 END_TEST
 
-static const char *const bad_prepares[] = {"prepare-dies", "prepare-babbles"};
+static const char *const bad_prepares[] = {"prepare-crashes", "prepare-babbles"};
 
-START_TEST(a_prepare_that_dies_three_times_fails_the_job)
+START_TEST(a_prepare_that_fails_three_times_fails_the_job)
 {
 	setenv(PART_VARIABLE, bad_prepares[_i], 1);
 	put_csv("in.csv", 10, 0);
@@ -455,14 +484,14 @@ START_TEST(a_prepare_that_dies_three_times_fails_the_job)
 }
 END_TEST
 
-START_TEST(a_prepare_that_dies_once_is_started_again)
+START_TEST(a_prepare_that_is_killed_is_started_again)
 {
-	setenv(PART_VARIABLE, "prepare-dies-once", 1);
+	setenv(PART_VARIABLE, "prepare-is-killed", 1);
 	put_csv("in.csv", 10, 0);
 	submit(SPEC("\"out.jsonl\"}"));
 	run_until(all_ended, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
-	ck_assert_uint_eq(world.seen.n_worker_restarts, 1);
+	ck_assert_uint_eq(world.seen.n_worker_restarts, N_KILLS);
 }
 END_TEST
 
@@ -490,10 +519,12 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, an_input_that_is_replaced_fails_the_job);
 	tcase_add_loop_test(tcase, workers_that_do_not_work_fail_the_job_by_name, 0,
 			    ARRAY_SIZE(parts));
+	tcase_add_test(tcase, kills_from_outside_are_charged_to_no_chunk);
+	tcase_add_test(tcase, crashes_in_a_chunk_are_charged_to_it_and_cost_no_row);
 	tcase_add_test(tcase, a_worker_that_stays_when_all_is_done_is_removed);
-	tcase_add_loop_test(tcase, a_prepare_that_dies_three_times_fails_the_job, 0,
+	tcase_add_loop_test(tcase, a_prepare_that_fails_three_times_fails_the_job, 0,
 			    ARRAY_SIZE(bad_prepares));
-	tcase_add_test(tcase, a_prepare_that_dies_once_is_started_again);
+	tcase_add_test(tcase, a_prepare_that_is_killed_is_started_again);
 	tcase_add_test(tcase, many_jobs_leave_no_descriptor_behind);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
