@@ -11,6 +11,9 @@
  *   accept   publish the numbers, from which the next chunk takes its true start
  *   write    one pwrite at the offset that the account gives, then WRITTEN
  *
+ * A chunk in careful mode has killed workers: it is confirmed first, without an attempt, since its
+ * skip list holds true starts of rows, and then converted one row at a time.
+ *
  * Nothing reaches a file before it is confirmed. A chunk whose rows outgrow the sink is confirmed
  * early, inside its conversion, and streams from then on.
  *
@@ -60,6 +63,9 @@ struct work {
 	uint64_t error_lines_left;	       /* that may still be kept */
 	/* The chunk's own bytes, as published: */
 	struct parity_count count;
+	/* As it was claimed: */
+	struct chunk_deaths deaths;
+	struct convert_care care; /* in careful mode */
 };
 
 static struct chunk_record *record_of(const struct work *work)
@@ -72,6 +78,7 @@ static struct chunk_record *record_of(const struct work *work)
 static void set_phase(struct work *work, enum stats_phase phase)
 {
 	chunk_table_set_waiting(record_of(work), phase == STATS_PHASE_WAITING);
+	chunk_deaths_touch(record_of(work), CHUNK_NO_ROW);
 	stats_page_set_phase(work->worker->page, phase, (int64_t)work->chunk);
 }
 
@@ -471,21 +478,52 @@ static int outcome_of(int r)
 	return r == WORK_GIVE_BACK ? CHUNK_OUTCOME_GIVE_BACK : CHUNK_OUTCOME_STOPPED;
 }
 
+static void on_touch(const struct convert_care *care, uint64_t offset)
+{
+	chunk_deaths_touch(record_of(care->user), offset);
+}
+
+static void take_care(struct work *work)
+{
+	work->deaths = chunk_deaths_get(record_of(work));
+	work->care = (struct convert_care){
+		.skips = work->deaths.skips,
+		.n_skips = work->deaths.n_skips,
+		.touch = on_touch,
+		.user = work,
+	};
+	converter_set_care(work->worker->converter, work->deaths.is_careful ? &work->care : NULL);
+}
+
+static int work_off(struct work *work)
+{
+	struct worker *worker = work->worker;
+	struct attempt attempts[2] = {{.sink = &worker->sinks[0]}, {.sink = &worker->sinks[1]}};
+	int r = publish_scan(work);
+
+	if (r == 0 && !work->deaths.is_careful) {
+		r = attempt_guesses(work, attempts);
+	}
+	if (r == 0) {
+		r = confirm(work);
+	}
+	return r == 0 ? settle(work, attempts) : r;
+}
+
 int chunk_work(struct worker *worker, struct lane *lane, uint64_t chunk)
 {
-	struct attempt attempts[2] = {{.sink = &worker->sinks[0]}, {.sink = &worker->sinks[1]}};
 	struct work work = {
 		.worker = worker,
 		.lane = lane,
 		.chunk = chunk,
 		.place = plan_chunk_at(lane->chain.plan, lane->chain.pipe, chunk),
 	};
-	int r;
 
-	if ((r = publish_scan(&work)) == 0 && (r = attempt_guesses(&work, attempts)) == 0 &&
-	    (r = confirm(&work)) == 0) {
-		r = settle(&work, attempts);
-	}
+	take_care(&work);
+
+	int r = work_off(&work);
+
+	converter_set_care(worker->converter, NULL);
 	publish_progress(worker, &(struct convert_result){0});
 	return outcome_of(r);
 }

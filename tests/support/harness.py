@@ -122,6 +122,7 @@ class Daemon:
         self.wrapper = list(wrapper)
         self.settings = {"data_roots": self.data, "spool_dir": self.spool, "state_dir": self.state,
                          "run_dir": self.run_dir, "listen": "127.0.0.1:0", "max_workers": 4, **settings}
+        self.program = DAEMON  # the worker is the one beside it
         self.process = None
         self.owner = None  # uid that the specs shall belong to, for a daemon of another user
         for folder in (self.data, self.spool, self.state, self.run_dir):
@@ -133,7 +134,7 @@ class Daemon:
         config.parent.mkdir(exist_ok=True)
         config.write_text("")
         # A test run that is killed takes its daemons along.
-        command = ["setpriv", "--pdeathsig", "TERM", *self.wrapper, str(DAEMON), "--config", str(config)]
+        command = ["setpriv", "--pdeathsig", "TERM", *self.wrapper, str(self.program), "--config", str(config)]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         return command
