@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/model/spec_error.h"
+#include "common/util/clock.h"
 #include "common/util/macro.h"
 
 /*
@@ -26,6 +27,19 @@
 #define JOB_SPEC_DEFAULT_ROW_BYTES (1024 * 1024)
 #define JOB_SPEC_DEFAULT_MAX_RATIO 0.5
 #define JOB_SPEC_MAX_COUNT	   9007199254740991 /* 2^53 - 1: exact in every JSON reader */
+
+#define JOB_SPEC_MIN_MEMORY_BYTES (INT64_C(32) << 20) /* twice what ordinary rows take */
+#define JOB_SPEC_MAX_MEMORY_BYTES (INT64_C(1) << 40)
+#define JOB_SPEC_MIN_WALL_NS	  CLOCK_NS_PER_SEC
+#define JOB_SPEC_MAX_WALL_NS	  (365 * 86400 * CLOCK_NS_PER_SEC)
+#define JOB_SPEC_MIN_STALL_NS	  CLOCK_NS_PER_SEC
+#define JOB_SPEC_MAX_STALL_NS	  (86400 * CLOCK_NS_PER_SEC)
+#define JOB_SPEC_DEFAULT_STALL_NS (60 * CLOCK_NS_PER_SEC)
+
+#define JOB_SPEC_MAX_ATTEMPTS	    100
+#define JOB_SPEC_DEFAULT_ATTEMPTS   3
+#define JOB_SPEC_MAX_BACKOFF_NS	    (86400 * CLOCK_NS_PER_SEC)
+#define JOB_SPEC_DEFAULT_BACKOFF_NS CLOCK_NS_PER_SEC
 
 /* Where rows come from. */
 struct input_spec {
@@ -66,12 +80,27 @@ struct pipe_spec {
 	struct errors_spec errors;
 };
 
+/* What a run may take. */
+struct limits_spec {
+	uint64_t memory_per_worker_bytes; /* 0: no limit */
+	int64_t wall_ns;		  /* since the run has started; 0: no limit */
+	int64_t stall_ns;		  /* without a sign of life a worker is killed */
+};
+
+/* How often what fails for a passing reason is tried, and after which pause. */
+struct retry_spec {
+	unsigned attempts; /* at least 1 */
+	int64_t backoff_ns;
+};
+
 struct job_spec {
 	char *name;	  /* NULL: left out, the caller takes the file's (job_name_from_file()) */
 	unsigned workers; /* 0: left out, the caller chooses */
 	int priority;	  /* greater runs first */
 	size_t n_pipes;	  /* at least 1 */
 	struct pipe_spec *pipes;
+	struct limits_spec limits;
+	struct retry_spec retry;
 };
 
 /*

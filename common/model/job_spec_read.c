@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "common/model/job_spec.h"
+#include "common/model/spec_quantity.h"
 #include "common/model/spec_read.h"
 #include "common/model/spec_value.h"
 
@@ -53,6 +54,13 @@ static int read_compression(struct spec_reader *reader, const json_t *value,
 
 	return spec_read_choice(reader, value, compressions, &compression);
 }
+
+static const struct limits_spec default_limits = {.stall_ns = JOB_SPEC_DEFAULT_STALL_NS};
+
+static const struct retry_spec default_retry = {
+	.attempts = JOB_SPEC_DEFAULT_ATTEMPTS,
+	.backoff_ns = JOB_SPEC_DEFAULT_BACKOFF_NS,
+};
 
 #define FIELD(type, field) .offset = offsetof(struct type, field)
 
@@ -225,16 +233,16 @@ static int read_name(struct spec_reader *reader, const json_t *value, const stru
 }
 
 /* ret_field: unsigned * */
-static int read_workers(struct spec_reader *reader, const json_t *value, const struct spec_key *key,
-			void *ret_field)
+static int read_unsigned(struct spec_reader *reader, const json_t *value,
+			 const struct spec_key *key, void *ret_field)
 {
-	int workers;
-	int r = spec_read_int(reader, value, key, &workers);
+	int number;
+	int r = spec_read_int(reader, value, key, &number);
 
 	if (r < 0) {
 		return r;
 	}
-	*(unsigned *)ret_field = (unsigned)workers;
+	*(unsigned *)ret_field = (unsigned)number;
 	return 0;
 }
 
@@ -269,11 +277,57 @@ static int read_only_errors(struct spec_reader *reader, const json_t *value,
 	return read_errors(reader, value, key, &((struct job_spec *)ret_field)->pipes[0].errors);
 }
 
+static const struct spec_key limits_keys[] = {
+	{.name = "memory_per_worker",
+	 .read = spec_quantity_size_or_none,
+	 FIELD(limits_spec, memory_per_worker_bytes),
+	 .min = JOB_SPEC_MIN_MEMORY_BYTES,
+	 .max = JOB_SPEC_MAX_MEMORY_BYTES},
+	{.name = "wall",
+	 .read = spec_quantity_duration_or_none,
+	 FIELD(limits_spec, wall_ns),
+	 .min = JOB_SPEC_MIN_WALL_NS,
+	 .max = JOB_SPEC_MAX_WALL_NS},
+	{.name = "stall",
+	 .read = spec_quantity_duration,
+	 FIELD(limits_spec, stall_ns),
+	 .min = JOB_SPEC_MIN_STALL_NS,
+	 .max = JOB_SPEC_MAX_STALL_NS},
+	{.name = NULL},
+};
+
+/* ret_field: struct limits_spec * */
+static int read_limits(struct spec_reader *reader, const json_t *value, const struct spec_key *key,
+		       void *ret_field)
+{
+	return spec_read_object(reader, value, limits_keys, ret_field);
+}
+
+static const struct spec_key retry_keys[] = {
+	{.name = "attempts",
+	 .read = read_unsigned,
+	 FIELD(retry_spec, attempts),
+	 .min = 1,
+	 .max = JOB_SPEC_MAX_ATTEMPTS},
+	{.name = "backoff",
+	 .read = spec_quantity_duration,
+	 FIELD(retry_spec, backoff_ns),
+	 .max = JOB_SPEC_MAX_BACKOFF_NS},
+	{.name = NULL},
+};
+
+/* ret_field: struct retry_spec * */
+static int read_retry(struct spec_reader *reader, const json_t *value, const struct spec_key *key,
+		      void *ret_field)
+{
+	return spec_read_object(reader, value, retry_keys, ret_field);
+}
+
 static const struct spec_key job_keys[] = {
 	{.name = "version", .read = read_version, .is_required = true, .min = 1, .max = 1},
 	{.name = "name", .read = read_name, FIELD(job_spec, name)},
 	{.name = "workers",
-	 .read = read_workers,
+	 .read = read_unsigned,
 	 FIELD(job_spec, workers),
 	 .min = 1,
 	 .max = JOB_SPEC_MAX_WORKERS},
@@ -290,8 +344,8 @@ static const struct spec_key job_keys[] = {
 	{.name = "errors", .read = read_only_errors},
 	{.name = "pipes", .read = read_pipes, .max = JOB_SPEC_MAX_PIPES},
 	{.name = "command"},
-	{.name = "limits"},
-	{.name = "retry"},
+	{.name = "limits", .read = read_limits, FIELD(job_spec, limits)},
+	{.name = "retry", .read = read_retry, FIELD(job_spec, retry)},
 	{.name = NULL},
 };
 
@@ -344,6 +398,8 @@ int job_spec_read(struct spec_reader *reader, const json_t *root, struct job_spe
 {
 	int r = spec_check_type(reader, root, JSON_OBJECT, "an object");
 
+	spec->limits = default_limits;
+	spec->retry = default_retry;
 	if (r == 0) {
 		r = check_version(reader, root);
 	}

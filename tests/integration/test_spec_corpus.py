@@ -28,6 +28,7 @@ OTHER_VALUES = [
     9007199254740991, 9007199254740992, 9223372036854775807, "", "x", "|", "\t", "\n", "\u007f", "\u0080", "ab",
     "pool", "csv", "jsonl", "auto", "none", "gzip", "replace", "fail", "640", "0640", "4640", "0o640",
     "a.csv.gz", "../a", "a/../b", "a/", "a//b", "..a", "zoo\n", "a b", "/", ".", "n" * 65, "p" * 4096,
+    "64MiB", "7GB", "1MiB", "2h", "5m", "90s", "1h30m", "60 s",
     [], ["a"], ["a", "a"], ["a", ""], [1], [{}], {}, {"path": "a"}, {"path": "a", "format": "csv"},
     {"path": "a", "mode": "0600"}, {"max_ratio": 0.1}, {"input": {"path": "a"}, "output": {"path": "b"}},
 ]
@@ -67,8 +68,6 @@ COMPLAINTS = {
     "key-in-pipe": "$.pipes[0].workers: unknown key",
     "unsupported-schema": "$.schema: not supported yet",
     "unsupported-hooks": "$.hooks: not supported yet",
-    "unsupported-limits": "$.limits: not supported yet",
-    "unsupported-retry": "$.retry: not supported yet",
     "unsupported-command": "$.command: not supported yet",
     "unsupported-schema-in-pipe": "$.pipes[0].schema: not supported yet",
     "unsupported-hooks-in-pipe": "$.pipes[1].hooks: not supported yet",
@@ -195,6 +194,32 @@ COMPLAINTS = {
     "same-errors-twice": "$.pipes[1].errors.path: the same file as the errors of pipe 0",
     "errors-is-earlier-output": "$.pipes[1].errors.path: the same file as the output of pipe 0",
     "output-is-earlier-errors": "$.pipes[1].output.path: the same file as the errors of pipe 0",
+    "memory-too-small": '$.limits.memory_per_worker: must be from "32MiB" to "1TiB"',
+    "memory-far-too-small": '$.limits.memory_per_worker: must be from "32MiB" to "1TiB"',
+    "memory-too-large": '$.limits.memory_per_worker: must be from "32MiB" to "1TiB"',
+    "memory-beyond-64-bits": '$.limits.memory_per_worker: must be from "32MiB" to "1TiB"',
+    "memory-number": '$.limits.memory_per_worker: must be a size like "256MiB", not a number',
+    "memory-unit": '$.limits.memory_per_worker: must be a size like "256MiB"',
+    "memory-blank": '$.limits.memory_per_worker: must be a size like "256MiB"',
+    "memory-negative": '$.limits.memory_per_worker: must be a size like "256MiB"',
+    "memory-newline": '$.limits.memory_per_worker: must be a size like "256MiB"',
+    "wall-zero": '$.limits.wall: must be from "1s" to "365d"',
+    "wall-too-long": '$.limits.wall: must be from "1s" to "365d"',
+    "wall-number": '$.limits.wall: must be a duration like "90s", not a number',
+    "wall-two-units": '$.limits.wall: must be a duration like "90s"',
+    "stall-too-short": '$.limits.stall: must be from "1s" to "1d"',
+    "stall-too-long": '$.limits.stall: must be from "1s" to "1d"',
+    "stall-null": '$.limits.stall: must be a duration like "90s", not null',
+    "limits-null": "$.limits: must be an object, not null",
+    "limits-string": "$.limits: must be an object, not a string",
+    "key-in-limits": '$.limits.memory_per_workers: unknown key (did you mean "memory_per_worker"?)',
+    "key-in-retry": '$.retry.attempt: unknown key (did you mean "attempts"?)',
+    "attempts-zero": "$.retry.attempts: must be from 1 to 100",
+    "attempts-too-many": "$.retry.attempts: must be from 1 to 100",
+    "attempts-string": "$.retry.attempts: must be a whole number, not a string",
+    "backoff-too-long": '$.retry.backoff: must be from "0" to "1d"',
+    "backoff-null": '$.retry.backoff: must be a duration like "90s", not null',
+    "backoff-negative": '$.retry.backoff: must be a duration like "90s"',
 }
 
 # These are bad, but the schema lets them pass.
@@ -217,6 +242,15 @@ BEYOND_THE_SCHEMA = {
     "workers-whole-fraction",
     # It counts a string's characters, not its bytes.
     "path-too-many-bytes",
+    # It takes a unit for letters.
+    "memory-too-small",
+    "memory-too-large",
+    "memory-beyond-64-bits",
+    "wall-zero",
+    "wall-too-long",
+    "stall-too-short",
+    "stall-too-long",
+    "backoff-too-long",
 }
 
 
@@ -325,7 +359,8 @@ def test_both_judge_every_exchanged_value_alike(tmp_path):
 
 def test_the_manual_describes_every_key_and_its_examples_are_good(tmp_path):
     manual = MANUAL.read_text()
-    objects = [SCHEMA, *(SCHEMA["$defs"][name] for name in ("input", "output", "errors"))]
+    objects = [SCHEMA, *(SCHEMA["$defs"][name] for name in ("input", "output", "errors")),
+               *(SCHEMA["properties"][name] for name in ("limits", "retry"))]
     for key in {key for one in objects for key in one["properties"]}:
         assert re.search(rf"^\.It Cm .*\b{key}\b", manual, re.MULTILINE), key
     examples = re.findall(r"^\.Bd -literal[^\n]*\n(\{\n.*?\n\})\n\.Ed", manual, re.MULTILINE | re.DOTALL)

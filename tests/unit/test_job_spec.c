@@ -70,6 +70,11 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert_ptr_null(pipe->errors.path);
 	ck_assert(pipe->errors.max_rows == UINT64_MAX);
 	ck_assert_double_eq(pipe->errors.max_ratio, 0.5);
+	ck_assert_uint_eq(spec->limits.memory_per_worker_bytes, 0);
+	ck_assert_int_eq(spec->limits.wall_ns, 0);
+	ck_assert_int_eq(spec->limits.stall_ns, 60 * CLOCK_NS_PER_SEC);
+	ck_assert_uint_eq(spec->retry.attempts, 3);
+	ck_assert_int_eq(spec->retry.backoff_ns, CLOCK_NS_PER_SEC);
 }
 END_TEST
 
@@ -85,7 +90,9 @@ START_TEST(every_key_reaches_its_field)
 		"67108864},"
 		"\"output\":{\"path\":\"o//o.jsonl\",\"format\":\"jsonl\",\"if_exists\":\"fail\","
 		"\"mode\":\"0604\"},"
-		"\"errors\":{\"path\":\"e\",\"max_rows\":9007199254740991,\"max_ratio\":0.25}}");
+		"\"errors\":{\"path\":\"e\",\"max_rows\":9007199254740991,\"max_ratio\":0.25},"
+		"\"limits\":{\"memory_per_worker\":\"33MiB\",\"wall\":\"2h\",\"stall\":\"1500ms\"},"
+		"\"retry\":{\"attempts\":7,\"backoff\":\"0\"}}");
 	const struct pipe_spec *pipe = &spec->pipes[0];
 
 	ck_assert_str_eq(spec->name, "n.1-_");
@@ -108,6 +115,11 @@ START_TEST(every_key_reaches_its_field)
 	ck_assert_str_eq(pipe->errors.path, "e");
 	ck_assert(pipe->errors.max_rows == 9007199254740991);
 	ck_assert_double_eq(pipe->errors.max_ratio, 0.25);
+	ck_assert_uint_eq(spec->limits.memory_per_worker_bytes, 33 << 20);
+	ck_assert_int_eq(spec->limits.wall_ns, 7200 * CLOCK_NS_PER_SEC);
+	ck_assert_int_eq(spec->limits.stall_ns, 1500 * CLOCK_NS_PER_MS);
+	ck_assert_uint_eq(spec->retry.attempts, 7);
+	ck_assert_int_eq(spec->retry.backoff_ns, 0);
 }
 END_TEST
 
