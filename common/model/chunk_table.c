@@ -264,7 +264,8 @@ static bool import_record(struct chunk_record *record, const struct chunk_record
 		return false;
 	}
 	atomic_store(&record->scan, atomic_load(&old->scan));
-	atomic_store(&record->n_deaths, atomic_load(&old->n_deaths));
+	struct chunk_deaths deaths = chunk_deaths_get(old);
+	chunk_deaths_set(record, &deaths);
 	if (chunk_claim_state(claim) != CHUNK_WRITTEN ||
 	    accept.checksum != accept_checksum(&accept)) {
 		return false;

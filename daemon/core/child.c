@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vfork(2), since a fork copies the page tables and makes every page that either side then writes
- * to a fault: where faults are dear that costs more than the exec itself. Until its exec the child
- * runs in our memory while we wait: it only makes system calls on what has been prepared, writes
- * to nothing but its own stack and the launch, and leaves there the errno of whatever failed, so
- * the caller hears of a missing program as of any other failed call. Signals are blocked
- * meanwhile: a handler that ran in the child would run on our data.
+ * The child runs in our memory until its exec (CLONE_VM): a fork copies the page tables and makes
+ * every page that either side then writes to a fault, and where faults are dear that costs more
+ * than the exec itself. It has a stack of its own, only makes system calls on what has been
+ * prepared, and writes to nothing but that stack and the launch, where it leaves the errno of
+ * whatever failed: so the caller hears of a missing program as of any other failed call. Signals
+ * are blocked meanwhile: a handler that ran in the child would run on our data.
+ *
+ * Unlike vfork(2) we are not suspended, but wait for a pipe that the exec or a death closes: a
+ * child that someone stops before its exec must not stop this loop with it.
  *
  * The program is one descriptor from start to end. A package upgrade that replaces the file under
  * a running daemon so never mixes two builds, which share structs as they are in memory.
@@ -15,6 +18,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +42,8 @@
 #define MAX_ARGUMENTS	  1024 /* prepare gets every data root */
 #define MAX_VARIABLES	  64
 #define PROGRAM_MAX_BYTES (64 * 1024 * 1024)
+#define STACK_BYTES	  (64 * 1024) /* malloc aligns it enough */
+#define EXEC_TIMEOUT_MS	  2000
 #define EXIT_NO_EXEC	  127 /* the shell's word for it */
 
 /* What a worker may know of our environment: names, and prefixes that end in an underscore. */
@@ -57,6 +64,7 @@ static const char *const passed_variables[] = {
 /* All that the child needs, made before the fork. */
 struct launch {
 	int program_fd, null_fd;
+	int closing_fd; /* of a pipe; place_fds() must not close it */
 	pid_t parent;
 	volatile int error; /* of the child: 0 once it has exec'ed */
 	const int *fds;
@@ -133,9 +141,10 @@ static int place_fds(struct launch *launch)
 {
 	int end = FIRST_FD + (int)launch->n_fds;
 	int high[MAX_FDS];
+	launch->closing_fd = fcntl(launch->closing_fd, F_DUPFD_CLOEXEC, end);
 	launch->program_fd = fcntl(launch->program_fd, F_DUPFD_CLOEXEC, end);
 	launch->null_fd = fcntl(launch->null_fd, F_DUPFD_CLOEXEC, end);
-	if (launch->program_fd < 0 || launch->null_fd < 0) {
+	if (launch->closing_fd < 0 || launch->program_fd < 0 || launch->null_fd < 0) {
 		return -errno;
 	}
 	for (size_t i = 0; i < launch->n_fds; i++) {
@@ -190,18 +199,51 @@ static int launch_exec(struct launch *launch)
 	return -errno;
 }
 
-/* Returns in the parent only: once the child has exec'ed or has ended with launch->error set. */
-static pid_t launch_fork(struct launch *launch)
+static int launch_child(void *argument)
 {
+	struct launch *launch = argument;
+
+	launch->error = launch_exec(launch);
+	return EXIT_NO_EXEC;
+}
+
+/*
+ * A child that comes to no end here is killed. What then closes the pipe is its death, of which the
+ * caller hears as of any other.
+ */
+static void wait_for_exec(int closed_fd, pid_t pid)
+{
+	struct pollfd poll_fd = {.fd = closed_fd, .events = POLLIN};
+
+	if (poll(&poll_fd, 1, EXEC_TIMEOUT_MS) == 0) {
+		kill(pid, SIGKILL);
+		(void)poll(&poll_fd, 1, -1);
+	}
+}
+
+/* Returns the pid once the child has exec'ed, is dead, or has set launch->error; or -errno. */
+static pid_t launch_start(struct launch *launch)
+{
+	CLEANUP(free_p) char *stack = malloc(STACK_BYTES);
+	int closing[2];
 	sigset_t all, before;
+
+	if (!stack) {
+		return -ENOMEM;
+	}
+	if (pipe2(closing, O_CLOEXEC) < 0) {
+		return -errno;
+	}
+	CLEANUP(fd_closep) int closed_fd = closing[0];
+	launch->closing_fd = closing[1];
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): see above */
-	if (pid == 0) {
-		launch->error = launch_exec(launch);
-		_exit(EXIT_NO_EXEC);
-	}
+	pid_t pid = clone(launch_child, stack + STACK_BYTES, CLONE_VM | SIGCHLD, launch);
 	int error = pid < 0 ? -errno : 0;
+	fd_close(closing[1]);
+	if (pid > 0) {
+		wait_for_exec(closed_fd, pid);
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return error < 0 ? error : pid;
 }
@@ -228,7 +270,7 @@ int child_spawn(int program_fd, const struct child_spec *spec, pid_t *ret_pid)
 		return -errno;
 	}
 	launch.null_fd = null_fd;
-	pid_t pid = launch_fork(&launch);
+	pid_t pid = launch_start(&launch);
 	if (pid < 0) {
 		return pid;
 	}

@@ -476,6 +476,32 @@ START_TEST(a_program_that_cannot_be_run_is_told_at_once)
 }
 END_TEST
 
+/* A write lease holds an exec of the file up for as long as lease-break-time, 45 s. */
+START_TEST(a_child_that_never_comes_to_its_exec_is_killed)
+{
+	char path[] = "/tmp/zp-loop-XXXXXX";
+	fd_close(mkstemp(path));
+	ck_assert_int_eq(chmod(path, 0700), 0);
+	int program_fd = open(path, O_PATH | O_CLOEXEC);
+	int lease_fd = open(path, O_RDONLY | O_CLOEXEC);
+	signal(SIGIO, SIG_IGN);
+	ck_assert_int_eq(fcntl(lease_fd, F_SETLEASE, F_WRLCK), 0);
+	const char *const argv[] = {"state", NULL};
+	struct child_spec spec = {.argv = argv};
+	siginfo_t info;
+	pid_t pid = 0;
+	int64_t began_ns = clock_monotonic_ns();
+	ck_assert_int_eq(child_spawn(program_fd, &spec, &pid), 0);
+	ck_assert_int_lt(clock_monotonic_ns() - began_ns, 20 * CLOCK_NS_PER_SEC);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED), 0);
+	ck_assert_int_eq(info.si_code, CLD_KILLED);
+	ck_assert_int_eq(info.si_status, SIGKILL);
+	unlink(path);
+	fd_close(lease_fd);
+	fd_close(program_fd);
+}
+END_TEST
+
 START_TEST(a_child_dies_with_its_supervisor)
 {
 	int program_fd = self_fd(), ends[2];
@@ -519,6 +545,7 @@ int main(int argc, char **argv)
 		fds_are_placed_from_3_on_in_the_order_given,
 		a_child_starts_with_clean_signals_and_environment,
 		a_program_that_cannot_be_run_is_told_at_once,
+		a_child_that_never_comes_to_its_exec_is_killed,
 		a_child_dies_with_its_supervisor,
 	};
 	return unit_run("loop", tests, ARRAY_SIZE(tests), setup, teardown);
