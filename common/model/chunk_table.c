@@ -424,6 +424,15 @@ bool chunk_table_report(const struct chunk_table *table, uint32_t slot, uint32_t
 	return true;
 }
 
+struct chunk_pulse chunk_table_pulse(const struct chunk_table *table, uint32_t slot)
+{
+	assert(slot < table->n_slots);
+	return (struct chunk_pulse){
+		.n_beats = atomic_load_explicit(&table->slots[slot].n_beats, memory_order_relaxed),
+		.n_steps = atomic_load_explicit(&table->slots[slot].n_steps, memory_order_relaxed),
+	};
+}
+
 void chunk_table_clear_report(struct chunk_table *table, uint32_t slot)
 {
 	assert(slot < table->n_slots);
@@ -577,6 +586,22 @@ void chunk_table_set_waiting(struct chunk_record *record, bool is_waiting)
 bool chunk_table_is_stopped(const struct chunk_table *table)
 {
 	return atomic_load_explicit(&table->header->stop, memory_order_relaxed) != 0;
+}
+
+/* It has one writer, so two plain accesses do; an atomic addition would cost the hot path more. */
+static void count_up(_Atomic uint64_t *count)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+void chunk_table_beat(struct chunk_table *table, uint32_t slot, bool is_step)
+{
+	assert(slot < table->n_slots);
+	count_up(&table->slots[slot].n_beats);
+	if (is_step) {
+		count_up(&table->slots[slot].n_steps);
+	}
 }
 
 void chunk_table_fail(struct chunk_table *table, uint32_t slot, uint32_t reason,

@@ -99,12 +99,21 @@ struct chunk_lane {
 	_Atomic uint64_t hint;	   /* no chunk below it is FREE; lowered by whoever frees one */
 } __attribute__((aligned(64)));
 
-/* What a worker that exits with WORKER_EXIT_REPORTED leaves; untrusted text. */
+/* One worker's own corner; untrusted. */
 struct chunk_slot {
+	/* What it leaves when it exits with WORKER_EXIT_REPORTED. */
 	_Atomic uint32_t is_reported;
 	uint32_t reason; /* enum job_reason */
 	char message[CHUNK_TABLE_MESSAGE_MAX];
+	/* Its signs of life, see chunk_table_beat(); only that they change means anything. */
+	_Atomic uint64_t n_beats;
+	_Atomic uint64_t n_steps;
 } __attribute__((aligned(64)));
+
+/* A copy of a slot's signs of life. */
+struct chunk_pulse {
+	uint64_t n_beats, n_steps;
+};
 
 struct chunk_table_header {
 	char magic[8];
@@ -198,6 +207,8 @@ void chunk_table_end_lane(struct chunk_table *table, uint32_t lane, uint64_t n_c
 bool chunk_table_report(const struct chunk_table *table, uint32_t slot, uint32_t *ret_reason,
 			char message[CHUNK_TABLE_MESSAGE_MAX]);
 
+struct chunk_pulse chunk_table_pulse(const struct chunk_table *table, uint32_t slot);
+
 /* Before a slot gets a new process. */
 void chunk_table_clear_report(struct chunk_table *table, uint32_t slot);
 
@@ -241,6 +252,12 @@ void chunk_table_written(struct chunk_record *record);
 
 /* Says whether the holder of the record waits for another chunk; false while it converts. */
 void chunk_table_set_waiting(struct chunk_record *record, bool is_waiting);
+
+/*
+ * A sign of life, while it works and while it waits, several times a second at least: without one
+ * a worker is taken for hung. is_step: it has come forward, which a wait does not.
+ */
+void chunk_table_beat(struct chunk_table *table, uint32_t slot, bool is_step);
 
 /* Leaves a report for the supervisor. The message is cut to fit. */
 void chunk_table_fail(struct chunk_table *table, uint32_t slot, uint32_t reason,

@@ -14,6 +14,9 @@
  * A wait spins for a moment, since the chunk before is usually about to be accepted, and then
  * sleeps on the record itself. A chunk that nobody holds would be waited for in vain: whoever
  * waits and sees one gives its own back and takes that one.
+ *
+ * However long a wait is, it is no stall: before each sleep the worker gives a sign of life, which
+ * one that was stopped inside its wait does not.
  */
 
 #include "daemon/worker/chain.h"
@@ -64,6 +67,7 @@ static enum wait_result wait_until(const struct chain *chain, uint64_t own, uint
 		if (n_tries < CHAIN_SPINS) {
 			pause_cpu();
 		} else {
+			chunk_table_beat(chain->table, chain->slot, false);
 			chunk_table_sleep(chunk_table_record(chain->table, chain->lane, awaited),
 					  event, CHAIN_SLEEP_NS);
 		}

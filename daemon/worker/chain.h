@@ -16,6 +16,7 @@
 /* One pipe's chunks, seen by one worker. */
 struct chain {
 	struct chunk_table *table;
+	uint32_t slot; /* of the worker */
 	uint32_t lane;
 	const struct plan *plan;
 	const struct plan_pipe *pipe;

@@ -192,6 +192,29 @@ START_TEST(a_sleeping_waiter_wakes_when_the_chunk_before_is_accepted)
 }
 END_TEST
 
+START_TEST(a_waiter_gives_signs_of_life_but_comes_no_further)
+{
+	struct chunk_accept before;
+
+	make_table();
+	claim_all_through(1);
+	chain.slot = 1;
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		_exit(chain_wait(&chain, 1, &before));
+	}
+	while (chunk_table_pulse(&table, 1).n_beats < 5) {
+		usleep(100);
+	}
+	ck_assert_uint_eq(chunk_table_pulse(&table, 1).n_steps, 0);
+	ck_assert_uint_eq(chunk_table_pulse(&table, 0).n_beats, 0);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	drop_table();
+}
+END_TEST
+
 START_TEST(an_accepted_chunk_without_a_scan_is_not_waited_for)
 {
 	struct chain_start start;
@@ -220,4 +243,5 @@ UNIT_MAIN(the_first_chunk_of_each_file_starts_at_its_data,
 	  an_accepted_row_that_reaches_into_the_chunk_ends_the_guessing,
 	  a_waiter_gives_its_chunk_back_for_an_earlier_one, a_waiter_sees_the_stop,
 	  a_sleeping_waiter_wakes_when_the_chunk_before_is_accepted,
+	  a_waiter_gives_signs_of_life_but_comes_no_further,
 	  an_accepted_chunk_without_a_scan_is_not_waited_for)

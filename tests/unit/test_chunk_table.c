@@ -291,6 +291,24 @@ START_TEST(scans_and_reports_arrive_as_they_were_given)
 }
 END_TEST
 
+START_TEST(signs_of_life_are_counted_by_slot)
+{
+	struct chunk_pulse pulse;
+
+	make_table(1, 2, (uint64_t[]){1});
+	chunk_table_beat(&table, 1, false);
+	chunk_table_beat(&table, 1, true);
+	chunk_table_beat(&table, 1, false);
+	pulse = chunk_table_pulse(&table, 1);
+	ck_assert_uint_eq(pulse.n_beats, 3);
+	ck_assert_uint_eq(pulse.n_steps, 1);
+	pulse = chunk_table_pulse(&table, 0);
+	ck_assert_uint_eq(pulse.n_beats, 0);
+	ck_assert_uint_eq(pulse.n_steps, 0);
+	drop_table();
+}
+END_TEST
+
 /*
  * Many processes claim, accept in order, write or give back at random, and are killed at random;
  * the parent folds. Every chunk must be folded once, in order: a claim that two hold, one that
@@ -395,4 +413,4 @@ UNIT_MAIN(a_table_maps_as_it_was_created, a_foreign_or_cut_table_is_refused,
 	  a_chunk_freed_by_a_worker_that_died_at_it_is_found_again,
 	  a_dead_slot_loses_chunks_behind_the_end_of_a_lane_too,
 	  a_lane_ends_where_the_supervisor_says, scans_and_reports_arrive_as_they_were_given,
-	  killed_workers_lose_and_double_nothing)
+	  signs_of_life_are_counted_by_slot, killed_workers_lose_and_double_nothing)
