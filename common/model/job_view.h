@@ -7,6 +7,7 @@
 
 #include "common/model/job_state.h"
 #include "common/model/reject.h"
+#include "common/model/worker_cause.h"
 
 /*
  * What others may see of a job: plain values, valid only during the call that hands them out.
@@ -63,6 +64,7 @@ struct job_view {
 	uint32_t n_workers; /* planned slots */
 	uint32_t n_workers_alive;
 	uint32_t n_worker_restarts;
+	int64_t worker_exits[WORKER_N_CAUSES];
 	size_t n_pipes;
 	const struct pipe_view *pipes;
 	const struct worker_view *workers; /* n_workers entries; NULL unless running */
@@ -89,7 +91,7 @@ struct name_totals_view {
 struct totals_view {
 	size_t n_names;
 	const struct name_totals_view *names;
-	int64_t worker_exits_ok, worker_exits_error, worker_exits_signal;
+	int64_t worker_exits[WORKER_N_CAUSES];
 	int64_t worker_restarts;
 	int64_t stats_files_invalid;
 	/* Histogram of finished jobs' durations: counts per bound (not cumulative), +Inf last. */

@@ -7,7 +7,8 @@
  * absolute path.
  *
  *   zooparallel-worker prepare CHUNK_SIZE ROOT...     (the roots' paths, as configured)
- *   zooparallel-worker convert SLOT N_ROOTS NAME      (the job's name, for its error rows)
+ *   zooparallel-worker convert SLOT N_ROOTS MEMORY_LIMIT NAME
+ *       MEMORY_LIMIT: limits.memory_per_worker in bytes, 0: none; NAME: the job's, for error rows
  *   zooparallel-worker storage
  *
  * In every mode it dies with its supervisor (PDEATHSIG, then a check of getppid against

@@ -70,9 +70,9 @@ static int process_parse_word(char *text, int n, uint64_t *ret)
 	return word == NULL || num_parse_u64(word, ret) < 0 ? -EPROTO : 0;
 }
 
-int process_start_ticks(pid_t pid, uint64_t *ret_ticks)
+/* Its stat line from field 3 on, in text. */
+static int process_read_stat(pid_t pid, char text[static PROCESS_TEXT_SIZE], char **ret_fields)
 {
-	char text[PROCESS_TEXT_SIZE];
 	char *after_name;
 	int r = process_read_file(pid, "stat", text);
 
@@ -81,10 +81,31 @@ int process_start_ticks(pid_t pid, uint64_t *ret_ticks)
 	}
 	/* Field 2 is the program's name in parentheses; it may itself hold blanks and any other. */
 	after_name = strrchr(text, ')');
-	if (after_name == NULL) {
+	if (after_name == NULL || after_name[1] != ' ') {
 		return -EPROTO;
 	}
-	return process_parse_word(after_name + 1, PROCESS_STAT_START_FIELD - 2, ret_ticks);
+	*ret_fields = after_name + 2;
+	return 0;
+}
+
+int process_start_ticks(pid_t pid, uint64_t *ret_ticks)
+{
+	char text[PROCESS_TEXT_SIZE], *fields;
+	int r = process_read_stat(pid, text, &fields);
+
+	return r < 0 ? r : process_parse_word(fields, PROCESS_STAT_START_FIELD - 2, ret_ticks);
+}
+
+int process_state(pid_t pid, char *ret_state)
+{
+	char text[PROCESS_TEXT_SIZE], *fields;
+	int r = process_read_stat(pid, text, &fields);
+
+	if (r < 0) {
+		return r;
+	}
+	*ret_state = fields[0];
+	return 0;
 }
 
 int process_resident_bytes(pid_t pid, int64_t *ret_bytes)

@@ -18,6 +18,9 @@ int process_pidfd_open(pid_t pid) MUST_CHECK;
  */
 int process_start_ticks(pid_t pid, uint64_t *ret_ticks) MUST_CHECK;
 
+/* Field 3 of /proc/PID/stat: 'R', 'S', 'D', 'T' (stopped by a signal), ... */
+int process_state(pid_t pid, char *ret_state) MUST_CHECK;
+
 /* The resident set, from /proc/PID/statm; some 10 us. */
 int process_resident_bytes(pid_t pid, int64_t *ret_bytes) MUST_CHECK;
 

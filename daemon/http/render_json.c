@@ -98,18 +98,33 @@ static const struct json_field worker_fields[] = {
 	WORKER(heartbeat_age_seconds, JSON_KIND_REAL_OR_NULL),
 };
 
-/* {"code":n,...} of those that occurred; no answer has a key that it could do without. */
+/* "code":n of those that occurred; no answer has a key that it could do without. */
+static void add_count(struct buf *out, const char **separator, const char *name, int64_t count)
+{
+	if (count != 0) {
+		buf_printf(out, "%s\"%s\":%lld", *separator, name, (long long)count);
+		*separator = ",";
+	}
+}
+
 static void add_rejects(struct buf *out, const int64_t rejects[static REJECT_N_CODES])
 {
 	const char *separator = "";
 
 	buf_add_str(out, ",\"rejects\":{");
 	for (int code = 0; code < REJECT_N_CODES; code++) {
-		if (rejects[code] != 0) {
-			buf_printf(out, "%s\"%s\":%lld", separator, reject_name(code),
-				   (long long)rejects[code]);
-			separator = ",";
-		}
+		add_count(out, &separator, reject_name(code), rejects[code]);
+	}
+	buf_add_char(out, '}');
+}
+
+static void add_worker_exits(struct buf *out, const int64_t exits[static WORKER_N_CAUSES])
+{
+	const char *separator = "";
+
+	buf_add_str(out, ",\"worker_exits\":{");
+	for (int cause = 0; cause < WORKER_N_CAUSES; cause++) {
+		add_count(out, &separator, worker_cause_name(cause), exits[cause]);
 	}
 	buf_add_char(out, '}');
 }
@@ -137,6 +152,7 @@ void render_json_job(struct buf *out, const struct job_view *job)
 	json_add_text(out, job_state_is_final(job->state) ? job_reason_name(job->reason) : NULL);
 	buf_add_char(out, ',');
 	json_add_fields(out, job_fields, ARRAY_SIZE(job_fields), job);
+	add_worker_exits(out, job->worker_exits);
 	add_rejects(out, job->rejects);
 	add_pipes(out, job);
 	buf_add_char(out, '}');

@@ -296,18 +296,10 @@ static void write_workers(struct buf *out, const struct family *family,
 static void write_worker_exits(struct buf *out, const struct family *family,
 			       const struct metrics_view *view)
 {
-	const struct {
-		const char *cause;
-		int64_t n;
-	} causes[] = {
-		{"ok", view->totals->worker_exits_ok},
-		{"error", view->totals->worker_exits_error},
-		{"signal", view->totals->worker_exits_signal},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
-		write_series(out, family, (struct label){"cause", causes[i].cause}, no_label);
-		write_i64(out, causes[i].n);
+	for (int cause = 0; cause < WORKER_N_CAUSES; cause++) {
+		write_series(out, family, (struct label){"cause", worker_cause_name(cause)},
+			     no_label);
+		write_i64(out, view->totals->worker_exits[cause]);
 	}
 }
 

@@ -58,7 +58,7 @@ static void tell(const struct pool_options *pool, uint32_t slot, const struct su
 }
 
 static void give_up(const struct pool_options *pool, const struct suspect *suspect,
-		    const struct chunk_deaths *deaths, const char *what,
+		    const struct chunk_deaths *deaths, const struct worker_end *death,
 		    struct failure *ret_failure)
 {
 	if (deaths->n_row_deaths >= pool->attempts && deaths->row != CHUNK_NO_ROW) {
@@ -68,18 +68,27 @@ static void give_up(const struct pool_options *pool, const struct suspect *suspe
 			    " rows before that among bytes %" PRIu64 " to %" PRIu64
 			    "; the last worker %s",
 			    suspect->path, deaths->row, deaths->n_row_deaths, deaths->n_skips,
-			    suspect->place.begin, suspect->place.end, what);
+			    suspect->place.begin, suspect->place.end, death->what);
 		return;
 	}
-	failure_set(ret_failure, JOB_REASON_WORKER_CRASH,
+	failure_set(ret_failure, worker_end_reason(death->cause),
 		    "%s: %" PRIu32 " workers died converting bytes %" PRIu64 " to %" PRIu64
 		    "; the last one %s",
 		    suspect->path, deaths->n_deaths, suspect->place.begin, suspect->place.end,
-		    what);
+		    death->what);
 }
 
-enum blame blame_death(const struct pool_options *pool, uint32_t slot, const char *what,
-		       struct failure *ret_failure)
+/*
+ * Care helps against a row that crashes a worker, not against one that makes it hang or grow: who
+ * is stopped from outside hangs too, and no good row may be rejected for that.
+ */
+static bool may_care_help(const struct worker_end *death)
+{
+	return death->cause != WORKER_CAUSE_STALLED && death->cause != WORKER_CAUSE_MEMORY_LIMIT;
+}
+
+enum blame blame_death(const struct pool_options *pool, uint32_t slot,
+		       const struct worker_end *death, struct failure *ret_failure)
 {
 	struct suspect suspect;
 	struct chunk_deaths deaths;
@@ -94,8 +103,9 @@ enum blame blame_death(const struct pool_options *pool, uint32_t slot, const cha
 	};
 	enum chunk_verdict verdict = chunk_deaths_charge(suspect.record, &trial, &deaths);
 
-	if (verdict == CHUNK_VERDICT_GIVE_UP) {
-		give_up(pool, &suspect, &deaths, what, ret_failure);
+	if (verdict == CHUNK_VERDICT_GIVE_UP ||
+	    (verdict != CHUNK_VERDICT_AGAIN && !may_care_help(death))) {
+		give_up(pool, &suspect, &deaths, death, ret_failure);
 		return BLAME_GIVE_UP;
 	}
 	tell(pool, slot, &suspect, verdict, &deaths);

@@ -18,9 +18,6 @@ enum blame {
 	BLAME_GIVE_UP, /* charged, and the job ends here: *ret_failure says why */
 };
 
-/*
- * Call it once the slot's process was reaped and before what it held is freed. what: how it ended,
- * for people.
- */
-enum blame blame_death(const struct pool_options *pool, uint32_t slot, const char *what,
-		       struct failure *ret_failure) MUST_CHECK;
+/* Call it once the slot's process was reaped and before what it held is freed. */
+enum blame blame_death(const struct pool_options *pool, uint32_t slot,
+		       const struct worker_end *death, struct failure *ret_failure) MUST_CHECK;

@@ -37,9 +37,10 @@ static const struct record_field name_fields[] = {
 
 #define FIELD(kind, member) RECORD_FIELD(struct totals_view, kind, member, false)
 static const struct record_field totals_fields[] = {
-	FIELD(RECORD_COUNT, worker_exits_ok),	  FIELD(RECORD_COUNT, worker_exits_error),
-	FIELD(RECORD_COUNT, worker_exits_signal), FIELD(RECORD_COUNT, worker_restarts),
-	FIELD(RECORD_COUNT, stats_files_invalid), FIELD(RECORD_DOUBLE, duration_sum),
+	RECORD_WORKER_EXITS(struct totals_view),
+	FIELD(RECORD_COUNT, worker_restarts),
+	FIELD(RECORD_COUNT, stats_files_invalid),
+	FIELD(RECORD_DOUBLE, duration_sum),
 };
 #undef FIELD
 
@@ -170,9 +171,9 @@ static void fold_totals(struct totals_view *totals, const struct job_result *res
 	double seconds = seconds_between(result->started_at_ns, result->finished_at_ns);
 	totals->duration_counts[duration_bucket(seconds)]++;
 	totals->duration_sum += seconds;
-	add(&totals->worker_exits_ok, result->worker_exits_ok);
-	add(&totals->worker_exits_error, result->worker_exits_error);
-	add(&totals->worker_exits_signal, result->worker_exits_signal);
+	for (int cause = 0; cause < WORKER_N_CAUSES; cause++) {
+		add(&totals->worker_exits[cause], result->worker_exits[cause]);
+	}
 	add(&totals->worker_restarts, result->n_worker_restarts);
 	add(&totals->stats_files_invalid, result->stats_files_invalid);
 }

@@ -250,9 +250,9 @@ static struct name_totals_view *name_totals(struct history *history, const char 
 
 static void add_tally(struct totals_view *totals, const struct worker_tally *tally)
 {
-	totals->worker_exits_ok += tally->exits_ok;
-	totals->worker_exits_error += tally->exits_error;
-	totals->worker_exits_signal += tally->exits_signal;
+	for (int cause = 0; cause < WORKER_N_CAUSES; cause++) {
+		totals->worker_exits[cause] += tally->exits[cause];
+	}
 	totals->worker_restarts += tally->restarts;
 	totals->stats_files_invalid += tally->stats_files_invalid;
 }

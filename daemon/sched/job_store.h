@@ -7,6 +7,7 @@
 
 #include "common/model/job_state.h"
 #include "common/model/job_view.h"
+#include "common/model/worker_cause.h"
 #include "common/util/buf.h"
 #include "common/util/macro.h"
 
@@ -34,7 +35,7 @@ struct job_result {
 	int64_t input_bytes, output_bytes;
 	int64_t submitted_at_ns, started_at_ns, finished_at_ns;
 	int64_t peak_ram_bytes;
-	int64_t worker_exits_ok, worker_exits_error, worker_exits_signal, stats_files_invalid;
+	int64_t worker_exits[WORKER_N_CAUSES], stats_files_invalid;
 	uint32_t n_workers, n_worker_restarts;
 	double commit_seconds; /* truncate, fsync, rename: design §12 shows it beside the wall */
 	size_t n_pipes;

@@ -41,6 +41,7 @@ struct slot {
 	bool was_started;
 	struct loop_source *child, *timer;
 	struct restart restart;
+	struct worker_kill kill; /* of the current or last worker */
 };
 
 struct pool {
@@ -82,12 +83,21 @@ static void check_ended(struct pool *pool)
 	}
 }
 
+void pool_kill(struct pool *pool, uint32_t slot, enum worker_cause cause, const char *what)
+{
+	struct slot *killed = &pool->slots[slot];
+
+	if (killed->pid > 0 && !killed->kill.is_sent) {
+		killed->kill = (struct worker_kill){.is_sent = true, .cause = cause};
+		snprintf(killed->kill.what, sizeof(killed->kill.what), "%s", what);
+		kill(killed->pid, SIGKILL);
+	}
+}
+
 static void kill_all(struct pool *pool)
 {
 	for (uint32_t i = 0; i < pool->options.n_slots; i++) {
-		if (pool->slots[i].pid > 0) {
-			kill(pool->slots[i].pid, SIGKILL);
-		}
+		pool_kill(pool, i, WORKER_CAUSE_OK, "");
 	}
 }
 
@@ -188,7 +198,7 @@ static void slot_start_after(struct slot *slot, int64_t delay_ns)
 }
 
 /* The slot has no worker although it should have one. */
-static void slot_died(struct slot *slot, enum restart_cause cause, const char *what)
+static void slot_died(struct slot *slot, enum restart_cause cause, const struct worker_end *death)
 {
 	struct pool *pool = slot->pool;
 	const char *id = pool->options.job_id;
@@ -199,14 +209,14 @@ static void slot_died(struct slot *slot, enum restart_cause cause, const char *w
 	if (delay_ns < 0) {
 		struct failure failure;
 
-		failure_set(&failure, JOB_REASON_WORKER_CRASH,
+		failure_set(&failure, worker_end_reason(death->cause),
 			    "worker %" PRIu32 " %s, %u times in a row without a chunk done",
-			    slot->index, what, restart_max_stuck(cause));
+			    slot->index, death->what, restart_max_stuck(cause));
 		pool_stop(pool, &failure, STOP_GRACE_NS);
 		return;
 	}
 	log_job(LOG_LEVEL_WARNING, id, (int)slot->index, "worker %s; the next one starts in %.1f s",
-		what, (double)delay_ns / (double)CLOCK_NS_PER_SEC);
+		death->what, (double)delay_ns / (double)CLOCK_NS_PER_SEC);
 	pool->options.tally->restarts++;
 	if (delay_ns == 0) {
 		slot_start(slot);
@@ -233,13 +243,12 @@ static bool fail_reported(struct pool *pool, uint32_t slot)
 	return true;
 }
 
-static void slot_reaped(struct slot *slot, const siginfo_t *info)
+static void slot_reaped(struct slot *slot, const siginfo_t *info, const struct worker_end *death)
 {
 	struct pool *pool = slot->pool;
 	enum restart_cause cause = RESTART_CAUSE_KILL;
 	enum blame blame = BLAME_NOBODY;
 	struct failure failure;
-	char what[WORKER_END_TEXT_SIZE];
 
 	if (pool->is_stopping) {
 		return;
@@ -247,9 +256,8 @@ static void slot_reaped(struct slot *slot, const siginfo_t *info)
 	if (worker_end_is_exit(info, WORKER_EXIT_REPORTED) && fail_reported(pool, slot->index)) {
 		return;
 	}
-	worker_end_describe(info, what);
-	if (worker_end_is_fault(info)) {
-		blame = blame_death(&pool->options, slot->index, what, &failure);
+	if (worker_end_is_fault(info, death)) {
+		blame = blame_death(&pool->options, slot->index, death, &failure);
 		cause = blame == BLAME_NOBODY ? RESTART_CAUSE_FAULT : RESTART_CAUSE_CHARGED;
 	}
 	unsigned n_freed = chunk_table_free_slot(pool->options.table, slot->index,
@@ -261,20 +269,37 @@ static void slot_reaped(struct slot *slot, const siginfo_t *info)
 		pool_stop(pool, &failure, STOP_GRACE_NS);
 		return;
 	}
-	slot_died(slot, cause, what);
+	slot_died(slot, cause, death);
+}
+
+/* A worker that was refused memory has said so, and counts as one that broke its limit. */
+static void judge(struct slot *slot, const siginfo_t *info, struct worker_end *ret_death)
+{
+	const struct pool_options *options = &slot->pool->options;
+	char message[CHUNK_TABLE_MESSAGE_MAX];
+	uint32_t reason;
+
+	worker_end_judge(info, &slot->kill, &options->env->oom, ret_death);
+	if (worker_end_is_exit(info, WORKER_EXIT_REPORTED) &&
+	    chunk_table_report(options->table, slot->index, &reason, message) &&
+	    reason == JOB_REASON_MEMORY_LIMIT) {
+		ret_death->cause = WORKER_CAUSE_MEMORY_LIMIT;
+	}
 }
 
 static void on_child(void *userdata, const siginfo_t *info)
 {
 	struct slot *slot = userdata;
 	struct pool *pool = slot->pool;
+	struct worker_end death;
 
 	slot->child = loop_source_free(slot->child);
 	slot->pid = 0;
 	slot->state = POOL_SLOT_EXITED;
-	worker_end_count(pool->options.tally, info);
+	judge(slot, info, &death);
+	pool->options.tally->exits[death.cause]++;
 	pool->options.reaped(pool->options.userdata);
-	slot_reaped(slot, info);
+	slot_reaped(slot, info, &death);
 	check_ended(pool);
 }
 
@@ -316,8 +341,9 @@ static int spawn_with(struct slot *slot, int spec_fd, int plan_fd, int stats_fd)
 	const int fixed[] = {spec_fd, plan_fd, options->table_fd, stats_fd, options->lock_fd};
 	size_t n_fds = ARRAY_SIZE(fixed) + options->n_output_fds + shared->n_roots;
 	CLEANUP(free_p) int *fds = calloc(n_fds, sizeof(*fds));
-	char index[NUMBER_SIZE], n_roots[NUMBER_SIZE];
-	const char *const argv[] = {"convert", index, n_roots, options->job_name, NULL};
+	char index[NUMBER_SIZE], n_roots[NUMBER_SIZE], memory_limit[NUMBER_SIZE];
+	const char *const argv[] = {"convert",	       index, n_roots, memory_limit,
+				    options->job_name, NULL};
 
 	if (fds == NULL) {
 		return -ENOMEM;
@@ -328,6 +354,7 @@ static int spawn_with(struct slot *slot, int spec_fd, int plan_fd, int stats_fd)
 	       shared->n_roots * sizeof(*fds));
 	snprintf(index, sizeof(index), "%" PRIu32, slot->index);
 	snprintf(n_roots, sizeof(n_roots), "%zu", shared->n_roots);
+	snprintf(memory_limit, sizeof(memory_limit), "%" PRIu64, options->memory_limit_bytes);
 	struct child_spec child = {.argv = argv, .fds = fds, .n_fds = n_fds};
 	return child_spawn(shared->program_fd, &child, &slot->pid);
 }
@@ -374,12 +401,13 @@ static void slot_start(struct slot *slot)
 {
 	struct pool *pool = slot->pool;
 	bool is_first = !slot->was_started;
-	char what[128];
+	struct worker_end death = {.cause = WORKER_CAUSE_ERROR};
 
 	if (!is_first) {
 		slot->generation++;
 	}
 	slot->was_started = true;
+	slot->kill = (struct worker_kill){0};
 	chunk_table_clear_report(pool->options.table, slot->index);
 	int r = slot_spawn(slot);
 	if (r == 0) {
@@ -387,8 +415,8 @@ static void slot_start(struct slot *slot)
 		log_job(LOG_LEVEL_DEBUG, pool->options.job_id, (int)slot->index,
 			"worker %ld started", (long)slot->pid);
 	} else {
-		snprintf(what, sizeof(what), "could not be started (%s)", strerror(-r));
-		slot_died(slot, RESTART_CAUSE_FAULT, what);
+		snprintf(death.what, sizeof(death.what), "could not be started (%s)", strerror(-r));
+		slot_died(slot, RESTART_CAUSE_FAULT, &death);
 	}
 	if (is_first) {
 		slot_start_next(slot);

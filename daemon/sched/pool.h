@@ -34,7 +34,8 @@ struct pool_options {
 	int table_fd, lock_fd;
 	const int *output_fds; /* two for each pipe */
 	size_t n_output_fds;
-	struct worker_tally *tally; /* counts go here */
+	struct worker_tally *tally;  /* counts go here */
+	uint64_t memory_limit_bytes; /* of each worker; 0: none */
 
 	/* A worker is gone: take over what it has written, before its death is judged. */
 	void (*reaped)(void *userdata);
@@ -70,6 +71,12 @@ void pool_stop(struct pool *pool, const struct failure *failure, int64_t grace_n
 
 /* All rows are in: workers find nothing more to do. Whoever stays nevertheless is killed. */
 void pool_finish(struct pool *pool);
+
+/*
+ * Kills the slot's worker, if it has one and was not killed before. cause and what are counted and
+ * told as its end (struct worker_end), once it has been reaped.
+ */
+void pool_kill(struct pool *pool, uint32_t slot, enum worker_cause cause, const char *what);
 
 /* A chunk that this slot has converted was taken over. */
 void pool_note_progress(struct pool *pool, uint32_t slot);

@@ -17,21 +17,26 @@
 #include <unistd.h>
 
 #include "common/model/worker_protocol.h"
+#include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "common/util/process.h"
 #include "daemon/core/child.h"
 #include "daemon/sched/plan_file.h"
 #include "daemon/sched/restart.h"
 
 #define NUMBER_SIZE  24
 #define N_FIXED_ARGS 2
+#define LOOK_NS	     (250 * CLOCK_NS_PER_MS)
 
 struct prepare {
 	struct prepare_options options;
-	struct loop_source *child;
+	struct loop_source *child, *timer;
 	pid_t pid;
 	unsigned n_deaths[RESTART_N_CAUSES];
-	bool is_stopped;
+	unsigned n_looks_stopped; /* in a row, the process stood still */
+	struct worker_kill kill;
+	bool is_stopped; /* by our caller */
 };
 
 static int spawn(struct prepare *prepare);
@@ -80,21 +85,22 @@ static void take_plan(struct prepare *prepare, struct plan *plan)
 }
 
 /* As often as a slot of the pool may die without progress, by the same causes. */
-static void try_again(struct prepare *prepare, enum restart_cause cause, const char *what)
+static void try_again(struct prepare *prepare, enum restart_cause cause,
+		      const struct worker_end *end)
 {
 	const char *id = prepare->options.job_id;
 
 	if (++prepare->n_deaths[cause] >= restart_max_stuck(cause)) {
 		struct failure failure;
 
-		failure_set(&failure, JOB_REASON_WORKER_CRASH,
-			    "the worker that prepares the inputs %s, %u times", what,
+		failure_set(&failure, worker_end_reason(end->cause),
+			    "the worker that prepares the inputs %s, %u times", end->what,
 			    prepare->n_deaths[cause]);
 		finish(prepare, NULL, &failure);
 		return;
 	}
 	log_job(LOG_LEVEL_WARNING, id, -1,
-		"the worker that prepares the inputs %s; starting it again", what);
+		"the worker that prepares the inputs %s; starting it again", end->what);
 	prepare->options.tally->restarts++;
 	int r = spawn(prepare);
 	if (r < 0) {
@@ -106,11 +112,13 @@ static void on_child(void *userdata, const siginfo_t *info)
 {
 	struct prepare *prepare = userdata;
 	struct plan *plan = NULL;
-	char what[WORKER_END_TEXT_SIZE];
+	struct worker_end end;
 
 	prepare->child = loop_source_free(prepare->child);
+	prepare->timer = loop_source_free(prepare->timer);
 	prepare->pid = 0;
-	worker_end_count(prepare->options.tally, info);
+	worker_end_judge(info, &prepare->kill, &prepare->options.env->oom, &end);
+	prepare->options.tally->exits[end.cause]++;
 	if (prepare->is_stopped) {
 		finish_failed(prepare, JOB_REASON_CANCELLED, "stopped");
 		return;
@@ -125,9 +133,42 @@ static void on_child(void *userdata, const siginfo_t *info)
 		log_job(LOG_LEVEL_WARNING, prepare->options.job_id, -1,
 			"the plan that was prepared cannot be used: %s", strerror(-r));
 	}
-	worker_end_describe(info, what);
-	try_again(prepare, worker_end_is_fault(info) ? RESTART_CAUSE_FAULT : RESTART_CAUSE_KILL,
-		  what);
+	try_again(prepare,
+		  worker_end_is_fault(info, &end) ? RESTART_CAUSE_FAULT : RESTART_CAUSE_KILL, &end);
+}
+
+static void kill_worker(struct prepare *prepare, enum worker_cause cause, const char *what)
+{
+	prepare->kill = (struct worker_kill){.is_sent = true, .cause = cause};
+	snprintf(prepare->kill.what, sizeof(prepare->kill.what), "%s", what);
+	kill(prepare->pid, SIGKILL);
+}
+
+/* What it does gives no signs of life, but whether someone has stopped it the kernel knows. */
+static void on_look(void *userdata, int64_t now_ns)
+{
+	struct prepare *prepare = userdata;
+	int64_t stall_ns = prepare->options.spec->limits.stall_ns;
+	char state = '?';
+
+	if (process_state(prepare->pid, &state) < 0 || (state != 'T' && state != 't')) {
+		prepare->n_looks_stopped = 0;
+	} else if (++prepare->n_looks_stopped * LOOK_NS > stall_ns && !prepare->kill.is_sent) {
+		kill_worker(prepare, WORKER_CAUSE_STALLED,
+			    "was stopped for longer than limits.stall allows and was killed");
+	}
+	int r = loop_timer_arm(prepare->timer, clock_monotonic_ns() + LOOK_NS);
+	if (r < 0) {
+		log_job(LOG_LEVEL_WARNING, prepare->options.job_id, -1, "cannot set a timer: %s",
+			strerror(-r));
+	}
+}
+
+static int start_looking(struct prepare *prepare)
+{
+	prepare->n_looks_stopped = 0;
+	int r = loop_add_timer(prepare->options.env->loop, on_look, prepare, &prepare->timer);
+	return r < 0 ? r : loop_timer_arm(prepare->timer, clock_monotonic_ns() + LOOK_NS);
 }
 
 static int open_plan(const struct prepare *prepare)
@@ -182,9 +223,15 @@ static int spawn(struct prepare *prepare)
 	if (r < 0) {
 		return r;
 	}
+	prepare->kill = (struct worker_kill){0};
 	r = loop_add_child(prepare->options.env->loop, prepare->pid, on_child, prepare,
 			   &prepare->child);
+	if (r == 0) {
+		r = start_looking(prepare);
+	}
 	if (r < 0) {
+		prepare->child = loop_source_free(prepare->child);
+		prepare->timer = loop_source_free(prepare->timer);
 		kill(prepare->pid, SIGKILL);
 		waitpid(prepare->pid, NULL, 0);
 		prepare->pid = 0;
@@ -212,13 +259,14 @@ int prepare_start(const struct prepare_options *options, struct prepare **ret_pr
 void prepare_stop(struct prepare *prepare)
 {
 	prepare->is_stopped = true;
-	kill(prepare->pid, SIGKILL);
+	kill_worker(prepare, WORKER_CAUSE_OK, "");
 }
 
 struct prepare *prepare_free(struct prepare *prepare)
 {
 	if (prepare != NULL) {
 		loop_source_free(prepare->child);
+		loop_source_free(prepare->timer);
 		free(prepare);
 	}
 	return NULL;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/model/worker_cause.h"
 #include "common/util/buf.h"
 #include "common/util/macro.h"
 
@@ -38,6 +39,23 @@ struct record_field {
 		.name = #member, .offset = offsetof(type, member), .kind = (field_kind),           \
 		.is_required = (required)                                                          \
 	}
+
+/* One element of an array of counts, under a name of its own. */
+#define RECORD_COUNT_AT(type, member, index, text)                                                 \
+	{                                                                                          \
+		.name = (text), .offset = offsetof(type, member) + (index) * sizeof(int64_t),      \
+		.kind = RECORD_COUNT                                                               \
+	}
+
+/* For a struct with int64_t worker_exits[WORKER_N_CAUSES]. */
+#define RECORD_WORKER_EXITS(type)                                                                  \
+	RECORD_COUNT_AT(type, worker_exits, WORKER_CAUSE_OK, "worker_exits_ok"),                   \
+		RECORD_COUNT_AT(type, worker_exits, WORKER_CAUSE_ERROR, "worker_exits_error"),     \
+		RECORD_COUNT_AT(type, worker_exits, WORKER_CAUSE_SIGNAL, "worker_exits_signal"),   \
+		RECORD_COUNT_AT(type, worker_exits, WORKER_CAUSE_OOM, "worker_exits_oom"),         \
+		RECORD_COUNT_AT(type, worker_exits, WORKER_CAUSE_MEMORY_LIMIT,                     \
+				"worker_exits_memory_limit"),                                      \
+		RECORD_COUNT_AT(type, worker_exits, WORKER_CAUSE_STALLED, "worker_exits_stalled")
 
 /* Adds `"name":value` pairs, separated by commas, none before the first. */
 void record_render(const struct record_field *fields, size_t n_fields, const void *record,

@@ -42,9 +42,7 @@ static void fill_result(struct run *run)
 
 	result->n_workers = run->n_workers;
 	result->n_worker_restarts = (uint32_t)run->tally.restarts;
-	result->worker_exits_ok = run->tally.exits_ok;
-	result->worker_exits_error = run->tally.exits_error;
-	result->worker_exits_signal = run->tally.exits_signal;
+	memcpy(result->worker_exits, run->tally.exits, sizeof(result->worker_exits));
 	result->stats_files_invalid = run->tally.stats_files_invalid;
 	if (run->watch != NULL) {
 		result->peak_ram_bytes = watch_memory(run->watch).peak_ram_bytes;

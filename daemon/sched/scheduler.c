@@ -393,6 +393,7 @@ int scheduler_new(struct loop *loop, const struct scheduler_options *options,
 		.failed_dir_fd = -1,
 	};
 	scheduler->saving_dir_fd = -1;
+	oom_init(&scheduler->env.oom);
 	int r = init(scheduler);
 	if (r < 0) {
 		scheduler_free(scheduler);
@@ -435,6 +436,7 @@ struct scheduler *scheduler_free(struct scheduler *scheduler)
 	fd_close(scheduler->env.active_dir_fd);
 	fd_close(scheduler->env.done_dir_fd);
 	fd_close(scheduler->env.failed_dir_fd);
+	oom_deinit(&scheduler->env.oom);
 	free(scheduler);
 	return NULL;
 }

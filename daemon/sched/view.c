@@ -5,6 +5,8 @@
  */
 #include "daemon/sched/view.h"
 
+#include <string.h>
+
 #include "common/util/clock.h"
 #include "daemon/sched/run.h"
 
@@ -80,6 +82,7 @@ static void show_result(const struct job_result *result, struct view_room *room,
 	view->finished_at_ns = result->finished_at_ns;
 	view->n_workers = result->n_workers;
 	view->n_worker_restarts = result->n_worker_restarts;
+	memcpy(view->worker_exits, result->worker_exits, sizeof(view->worker_exits));
 	show_times(view, view->finished_at_ns);
 	if (view->duration_seconds > 0.0) {
 		view->items_per_second = (double)view->total_processed / view->duration_seconds;
@@ -151,6 +154,7 @@ static void show_run(const struct job *job, const struct run_info *info, struct 
 	view->n_workers = info->n_workers;
 	view->n_workers_alive = info->n_workers_alive;
 	view->n_worker_restarts = (uint32_t)info->tally.restarts;
+	memcpy(view->worker_exits, info->tally.exits, sizeof(view->worker_exits));
 	view->workers = job->state == JOB_STATE_RUNNING ? info->workers : NULL;
 	if (info->plan != NULL) {
 		view->input_bytes_total = plan_bytes(info->plan);

@@ -25,14 +25,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/util/clock.h"
+#include "common/util/num.h"
 #include "common/util/process.h"
 
 #define REJECTS_KEPT_WITHOUT_PATH 1000
 #define WRONG_GUESSES_FOR_BOTH	  2
 #define RAM_INTERVAL_NS		  (200 * 1000 * 1000)
+#define COUNT_PART_BYTES	  ((uint64_t)1 << 20) /* as much as one read brings */
 
 /* Told through convert_chunk by our sink's callbacks. */
 enum work_stop {
@@ -93,6 +96,7 @@ static void publish_progress(struct worker *worker, const struct convert_result 
 	now.success_count += (int64_t)so_far->success;
 	now.error_count += (int64_t)so_far->error;
 	stats_page_publish(worker->page, &now, now_ns);
+	chunk_table_beat(&worker->table, worker->slot, true);
 	if (now_ns >= worker->next_ram_at_ns) {
 		int64_t ram_bytes;
 
@@ -262,6 +266,20 @@ static int on_flush(struct convert_sink *sink)
 /* --- convert -----------------------------------------------------------------------------------
  */
 
+static int fail_memory(struct work *work, const char *path)
+{
+	struct report *report = &work->worker->report;
+	char limit[NUM_TEXT_SIZE] = "none";
+
+	if (work->worker->memory_limit_bytes > 0) {
+		num_format_size(limit, work->worker->memory_limit_bytes);
+	}
+	return report_set(report, JOB_REASON_MEMORY_LIMIT,
+			  "out of memory (limits.memory_per_worker: %s) while converting bytes "
+			  "%" PRIu64 " to %" PRIu64 " of %s",
+			  limit, work->place.begin, work->place.end, path);
+}
+
 static int fail_reading(struct work *work, int error)
 {
 	const char *path = work->lane->chain.pipe->files[work->place.file].path;
@@ -275,8 +293,7 @@ static int fail_reading(struct work *work, int error)
 		return report_set(report, JOB_REASON_INPUT_CHANGED,
 				  "%s became shorter while the job ran", path);
 	case -ENOMEM:
-		return report_set(report, JOB_REASON_MEMORY_LIMIT,
-				  "out of memory while converting %s", path);
+		return fail_memory(work, path);
 	default:
 		return report_set(report, JOB_REASON_IO_ERROR, "cannot read %s: %s", path,
 				  strerror(-error));
@@ -329,14 +346,34 @@ static int try_guess(struct work *work, struct attempt *attempt, const struct ch
 	return r == WORK_AGAIN ? 0 : r;
 }
 
+/* A large chunk in parts, so that a slow disk is not taken for a worker that hangs. */
+static int count_chunk(struct work *work)
+{
+	struct worker *worker = work->worker;
+
+	for (uint64_t at = work->place.begin; at < work->place.end; at += COUNT_PART_BYTES) {
+		uint64_t end = MIN(at + COUNT_PART_BYTES, work->place.end);
+		struct parity_count count;
+		int r = convert_count(worker->converter, work->lane->pipe, &worker->reader, at, end,
+				      &count);
+
+		if (r < 0) {
+			return r;
+		}
+		work->count.n_newlines += count.n_newlines;
+		work->count.quote_parity ^= count.quote_parity;
+		chunk_table_beat(&worker->table, worker->slot, true);
+	}
+	return 0;
+}
+
 static int publish_scan(struct work *work)
 {
 	set_phase(work, STATS_PHASE_READING);
 	if (lane_open_input(work->lane, work->worker, work->place.file) < 0) {
 		return -1;
 	}
-	int r = convert_count(work->worker->converter, work->lane->pipe, &work->worker->reader,
-			      work->place.begin, work->place.end, &work->count);
+	int r = count_chunk(work);
 	if (r < 0) {
 		return fail_reading(work, r);
 	}

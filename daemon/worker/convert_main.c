@@ -28,6 +28,7 @@
 #include "common/util/process.h"
 #include "daemon/worker/chunk_work.h"
 #include "daemon/worker/lane.h"
+#include "daemon/worker/memory_limit.h"
 #include "daemon/worker/pinned.h"
 
 #define IDLE_SLEEP_NS	(1000 * 1000)
@@ -47,14 +48,15 @@ static int parse_args(struct convert *convert, int n_args, char *const *args)
 	uint64_t slot;
 	uint64_t n_roots;
 
-	if (n_args != 3 || num_parse_u64(args[0], &slot) < 0 || slot >= CHUNK_TABLE_MAX_SLOTS ||
-	    num_parse_u64(args[1], &n_roots) < 0) {
-		log_error("convert: expected SLOT N_ROOTS NAME");
+	if (n_args != 4 || num_parse_u64(args[0], &slot) < 0 || slot >= CHUNK_TABLE_MAX_SLOTS ||
+	    num_parse_u64(args[1], &n_roots) < 0 ||
+	    num_parse_u64(args[2], &convert->worker.memory_limit_bytes) < 0) {
+		log_error("convert: expected SLOT N_ROOTS MEMORY_LIMIT NAME");
 		return -EINVAL;
 	}
 	convert->worker.slot = (uint32_t)slot;
 	convert->n_roots = n_roots;
-	convert->job_name = args[2];
+	convert->job_name = args[3];
 	return 0;
 }
 
@@ -79,6 +81,7 @@ static int open_lane(struct convert *convert, size_t index)
 
 	*lane = (struct lane){
 		.chain = {.table = &convert->worker.table,
+			  .slot = convert->worker.slot,
 			  .lane = (uint32_t)index,
 			  .plan = convert->plan,
 			  .pipe = pipe},
@@ -164,6 +167,7 @@ static void sleep_idle(struct worker *worker)
 	const struct timespec pause = {.tv_nsec = IDLE_SLEEP_NS};
 
 	stats_page_set_phase(worker->page, STATS_PHASE_WAITING, -1);
+	chunk_table_beat(&worker->table, worker->slot, false);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
@@ -246,7 +250,8 @@ int convert_main(int n_args, char *const *args)
 	struct convert convert = {0};
 	int code = WORKER_EXIT_USAGE;
 
-	if (parse_args(&convert, n_args, args) < 0) {
+	if (parse_args(&convert, n_args, args) < 0 ||
+	    memory_limit_set(convert.worker.memory_limit_bytes) < 0) {
 		return WORKER_EXIT_USAGE;
 	}
 	keep_memory_small();

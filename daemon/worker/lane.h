@@ -31,6 +31,7 @@ struct lane {
 /* What all chunks of this worker share: the process's own state, no more than one of it. */
 struct worker {
 	uint32_t slot;
+	uint64_t memory_limit_bytes; /* limits.memory_per_worker; 0: none */
 	struct chunk_table table;
 	struct stats_page *page;
 	struct stats_progress progress; /* of this generation, redone rows included */

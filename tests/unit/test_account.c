@@ -29,7 +29,7 @@ static struct account sample(uint64_t sequence)
 		.plan_checksum = 8,
 		.saved_plan_checksum = 9,
 		.started_at_ns = 10,
-		.tally = {.exits_signal = 4},
+		.tally = {.exits[WORKER_CAUSE_SIGNAL] = 4},
 		.n_lanes = ARRAY_SIZE(lanes),
 		.lanes = lanes,
 		.inodes = inodes,
@@ -53,7 +53,7 @@ static void assert_is_sample(const struct account *found, uint64_t sequence)
 	ck_assert_uint_eq(found->plan_checksum, 8);
 	ck_assert_uint_eq(found->saved_plan_checksum, 9);
 	ck_assert_int_eq(found->started_at_ns, 10);
-	ck_assert_int_eq(found->tally.exits_signal, 4);
+	ck_assert_int_eq(found->tally.exits[WORKER_CAUSE_SIGNAL], 4);
 	ck_assert_uint_eq(found->n_lanes, ARRAY_SIZE(lanes));
 	ck_assert_mem_eq(found->lanes, lanes, sizeof(lanes));
 	ck_assert_mem_eq(found->inodes, inodes, sizeof(inodes));

@@ -50,7 +50,7 @@ static struct job_result sample_result(void)
 				   .started_at_ns = 3 * CLOCK_NS_PER_SEC,
 				   .finished_at_ns = 7 * CLOCK_NS_PER_SEC,
 				   .peak_ram_bytes = 4096,
-				   .worker_exits_ok = 4,
+				   .worker_exits = {4, 5, 6, 7, 8, 9},
 				   .n_workers = 4,
 				   .n_worker_restarts = 1,
 				   .commit_seconds = 0.1,
@@ -69,6 +69,7 @@ START_TEST(a_result_is_read_as_it_was_written)
 	ck_assert_int_eq(again->priority, -7);
 	ck_assert_int_eq(again->output_bytes, INT64_MAX);
 	ck_assert_int_eq(again->rejects[REJECT_NUL_BYTE], 1);
+	ck_assert_mem_eq(again->worker_exits, result.worker_exits, sizeof(result.worker_exits));
 	ck_assert(again->verified);
 	ck_assert(again->commit_seconds == 0.1);
 	ck_assert_uint_eq(again->n_pipes, 1);
@@ -225,6 +226,8 @@ START_TEST(each_result_is_counted_once)
 	ck_assert_int_eq(base.totals.duration_counts[2], 0);
 	ck_assert_int_eq(base.totals.duration_counts[3], 1); /* 4 s: over 1, at most 5 */
 	ck_assert_int_eq(base.totals.worker_restarts, 1);
+	ck_assert_int_eq(base.totals.worker_exits[WORKER_CAUSE_OK], 4);
+	ck_assert_int_eq(base.totals.worker_exits[WORKER_CAUSE_STALLED], 9);
 	result.finish_sequence = 6;
 	result.state = JOB_STATE_FAILED;
 	result.total_processed = 1;
@@ -277,6 +280,24 @@ START_TEST(a_base_is_read_as_it_was_written)
 	counter_base_free(base);
 	buf_deinit(&text);
 	buf_deinit(&text_again);
+}
+END_TEST
+
+START_TEST(a_base_of_an_earlier_version_of_ours_is_read)
+{
+	static const char text[] =
+		"{\"version\":1,\"finish_sequence\":7,\"last_id\":\"\",\"worker_exits_ok\":1,"
+		"\"worker_exits_error\":2,\"worker_exits_signal\":3,\"worker_restarts\":4,"
+		"\"stats_files_invalid\":0,\"duration_sum\":0,"
+		"\"duration_counts\":[0,0,0,0,0,0,0,0,0,0,0,0,0],\"names\":[]}";
+	struct counter_base *base = NULL;
+
+	ck_assert_int_eq(counter_base_parse(text, strlen(text), &base), 0);
+	ck_assert_int_eq(base->totals.worker_exits[WORKER_CAUSE_OK], 1);
+	ck_assert_int_eq(base->totals.worker_exits[WORKER_CAUSE_ERROR], 2);
+	ck_assert_int_eq(base->totals.worker_exits[WORKER_CAUSE_SIGNAL], 3);
+	ck_assert_int_eq(base->totals.worker_exits[WORKER_CAUSE_STALLED], 0);
+	counter_base_free(base);
 }
 END_TEST
 
@@ -377,4 +398,5 @@ UNIT_MAIN_WITH(setup, teardown, a_result_is_read_as_it_was_written, a_broken_res
 	       a_commit_record_is_read_as_it_was_written, ids_rise_even_if_the_clock_does_not,
 	       only_ids_are_ids, each_result_is_counted_once,
 	       names_beyond_the_cap_are_counted_as_one, a_base_is_read_as_it_was_written,
+	       a_base_of_an_earlier_version_of_ours_is_read,
 	       jobs_are_loaded_by_age_with_what_is_whole, loading_stops_when_it_is_told_to)

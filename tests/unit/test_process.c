@@ -71,6 +71,23 @@ START_TEST(the_start_time_does_not_depend_on_the_name)
 }
 END_TEST
 
+START_TEST(a_stopped_process_says_so)
+{
+	pid_t pid = start_sleeper();
+	siginfo_t info;
+	char state;
+
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WSTOPPED), 0);
+	ck_assert_int_eq(process_state(pid, &state), 0);
+	ck_assert_int_eq(state, 'T');
+	stop(pid);
+	ck_assert_int_eq(process_state(pid, &state), -ESRCH);
+	ck_assert_int_eq(process_state(0, &state), 0);
+	ck_assert_int_eq(state, 'R');
+}
+END_TEST
+
 START_TEST(touched_memory_is_resident)
 {
 	enum { N_BYTES = 32 << 20 };
@@ -133,5 +150,5 @@ START_TEST(the_soft_limit_of_files_is_raised_to_the_hard_one)
 END_TEST
 
 UNIT_MAIN(the_soft_limit_of_files_is_raised_to_the_hard_one, a_pidfd_tells_of_the_death,
-	  the_start_time_does_not_depend_on_the_name, touched_memory_is_resident,
-	  the_dead_have_no_memory, the_boot_id_is_a_uuid)
+	  the_start_time_does_not_depend_on_the_name, a_stopped_process_says_so,
+	  touched_memory_is_resident, the_dead_have_no_memory, the_boot_id_is_a_uuid)

@@ -55,6 +55,7 @@ START_TEST(a_job_has_all_its_fields_under_their_names)
 		.filtered = 1,
 		.accepted_processed = 9,
 		.rejects = {[REJECT_RAGGED] = 2},
+		.worker_exits = {[WORKER_CAUSE_OK] = 4, [WORKER_CAUSE_STALLED] = 1},
 		.ram_bytes = 11,
 		.items_per_second = 12.5,
 		.progress = 0.5,
@@ -83,6 +84,9 @@ START_TEST(a_job_has_all_its_fields_under_their_names)
 	ck_assert_int_eq(int_at(json, "workers"), 4);
 	ck_assert_int_eq(int_at(json_object_get(json, "rejects"), "ragged"), 2);
 	ck_assert_uint_eq(json_object_size(json_object_get(json, "rejects")), 1);
+	ck_assert_int_eq(int_at(json_object_get(json, "worker_exits"), "ok"), 4);
+	ck_assert_int_eq(int_at(json_object_get(json, "worker_exits"), "stalled"), 1);
+	ck_assert_uint_eq(json_object_size(json_object_get(json, "worker_exits")), 2);
 	ck_assert(json_is_null(json_object_get(json, "eta_seconds")));
 	ck_assert(json_is_null(json_object_get(json, "input_bytes_total")));
 	ck_assert(json_is_null(json_object_get(json, "finished_at")));

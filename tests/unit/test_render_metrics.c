@@ -76,9 +76,7 @@ START_TEST(every_number_stands_at_its_name)
 	const char *text;
 
 	totals = (struct totals_view){.n_names = 1,
-				      .worker_exits_ok = 1,
-				      .worker_exits_error = 2,
-				      .worker_exits_signal = 3,
+				      .worker_exits = {1, 2, 3, 4, 5, 6},
 				      .worker_restarts = 4,
 				      .stats_files_invalid = 5};
 	names[0] = (struct name_totals_view){.name = "n",
@@ -132,6 +130,9 @@ START_TEST(every_number_stands_at_its_name)
 	ck_assert_line(text, "zooparallel_worker_exits_total{cause=\"ok\"} 1");
 	ck_assert_line(text, "zooparallel_worker_exits_total{cause=\"error\"} 2");
 	ck_assert_line(text, "zooparallel_worker_exits_total{cause=\"signal\"} 3");
+	ck_assert_line(text, "zooparallel_worker_exits_total{cause=\"oom\"} 4");
+	ck_assert_line(text, "zooparallel_worker_exits_total{cause=\"memory_limit\"} 5");
+	ck_assert_line(text, "zooparallel_worker_exits_total{cause=\"stalled\"} 6");
 	ck_assert_line(text, "zooparallel_worker_restarts_total 4");
 	ck_assert_line(text, "zooparallel_stats_files_invalid_total 5");
 	ck_assert_line(text, "process_cpu_seconds_total 36.5");
