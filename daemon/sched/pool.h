@@ -17,9 +17,6 @@
  */
 struct pool;
 
-/* The spec's `retry.attempts`, which is not read yet. */
-#define POOL_ATTEMPTS 3u
-
 struct pool_options {
 	struct sched_env *env;
 	const char *job_id;

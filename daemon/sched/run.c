@@ -245,8 +245,10 @@ struct run *run_free(struct run *run)
 	prepare_free(run->prepare);
 	pool_free(run->pool);
 	watch_free(run->watch);
+	stall_deinit(&run->stall);
 	loop_source_free(run->timer);
 	loop_source_free(run->defer);
+	loop_source_free(run->wall);
 	free_commit_outputs(run);
 	commit_record_free(run->recovered);
 	outputs_deinit(&run->outputs);

@@ -198,7 +198,7 @@ static bool is_worth_retrying(struct run *run)
 		job->n_attempts = 0;
 	}
 	job->n_attempts++;
-	return job->n_attempts < JOB_MAX_ATTEMPTS;
+	return job->n_attempts < job->spec->retry.attempts;
 }
 
 /* What it has done, or what an earlier run had done before this one came to go on. */
@@ -228,6 +228,7 @@ void run_close(struct run *run)
 {
 	run->phase = RUN_PHASE_CLOSING;
 	run->timer = loop_source_free(run->timer);
+	run->wall = loop_source_free(run->wall);
 	run->defer = loop_source_free(run->defer);
 	run->input_check = input_check_free(run->input_check);
 	run_give_spare_fds(run);

@@ -12,13 +12,13 @@
 #include "daemon/sched/prepare.h"
 #include "daemon/sched/progress.h"
 #include "daemon/sched/run.h"
+#include "daemon/sched/stall.h"
 
 /*
  * Shared by run.c, run_steps.c (up to the last row), run_resume.c (the same, for a job that goes
- * on), run_account.c (what it will go on from), run_end.c (from the last row on) and recover.c.
+ * on), run_account.c (what it will go on from), run_limits.c (what a run may take), run_end.c (from
+ * the last row on) and recover.c.
  */
-
-#define JOB_MAX_ATTEMPTS 3
 
 #define RUN_TABLE_NAME "chunks" /* in the runtime directory */
 
@@ -57,6 +57,7 @@ struct run {
 	int spare_fds[2];	   /* for the way out */
 	struct loop_source *timer; /* lock retry, then ticks, then the last checkpoint's deadline */
 	struct loop_source *defer; /* leaves run_new() before anything ends */
+	struct loop_source *wall;  /* limits.wall; NULL: none, or it has passed */
 	int64_t lock_deadline_ns;
 
 	struct outputs outputs;
@@ -79,6 +80,7 @@ struct run {
 	struct prepare *prepare;
 	struct pool *pool;
 	struct watch *watch;
+	struct stall stall;
 	struct input_check *input_check;
 	struct batch *batch;   /* of the step under way */
 	struct batch *saving;  /* the result of a job that failed; like closing: */
@@ -143,6 +145,16 @@ void run_suspend(struct run *run);
 
 /* What is accepted, as far as it is known already. */
 struct fold_state run_accepted(const struct run *run);
+/* --- run_limits.c */
+
+/* limits.wall counts from here. */
+int run_limits_begin(struct run *run) MUST_CHECK;
+
+/* Before the pool: its workers will be looked at, */
+int run_limits_watch(struct run *run) MUST_CHECK;
+
+/* which this does, in each tick: those that break a limit are killed. May fail the run. */
+void run_limits_look(struct run *run, int64_t now_ns);
 
 /* All rows are in: checks, publishes, ends. */
 void run_conclude(struct run *run);

@@ -28,6 +28,8 @@
 #define LOCK_TIMEOUT_NS (10 * CLOCK_NS_PER_SEC)
 #define TABLE_NEW_NAME	RUN_TABLE_NAME ".new"
 #define STOP_GRACE_NS	(200 * CLOCK_NS_PER_MS)
+/* A poll_interval that is longer would let a hung worker be for longer than is promised. */
+#define MAX_TICK_NS (250 * CLOCK_NS_PER_MS)
 
 static void step_lock(struct run *run);
 static void step_sweep(struct run *run);
@@ -111,14 +113,21 @@ static void sample(struct run *run, int64_t now_ns)
 	watch_tick(run->watch, run->pool, now_ns);
 }
 
+static int arm_tick(struct run *run)
+{
+	int64_t interval_ns = MIN(run->env->options.poll_interval_ns, MAX_TICK_NS);
+
+	return loop_timer_arm(run->timer, clock_monotonic_ns() + interval_ns);
+}
+
 static void on_tick(void *userdata, int64_t now_ns)
 {
 	struct run *run = userdata;
 
 	advance(run);
 	sample(run, clock_monotonic_ns());
-	int r = loop_timer_arm(run->timer,
-			       clock_monotonic_ns() + run->env->options.poll_interval_ns);
+	run_limits_look(run, clock_monotonic_ns());
+	int r = arm_tick(run);
 	if (r < 0) {
 		abandon(run, JOB_REASON_INTERNAL, "cannot set a timer", r);
 	}
@@ -215,7 +224,7 @@ static int start_pool(struct run *run)
 		.job_name = run->job->name,
 		.plan = run->plan,
 		.n_slots = run->n_workers,
-		.attempts = POOL_ATTEMPTS,
+		.attempts = run->job->spec->retry.attempts,
 		.table = &run->table,
 		.folded = run->lanes.folded,
 		.job_dir_fd = run->job_dir_fd,
@@ -225,6 +234,7 @@ static int start_pool(struct run *run)
 		.output_fds = run->output_fds,
 		.n_output_fds = run->outputs.n_files,
 		.tally = &run->tally,
+		.memory_limit_bytes = run->job->spec->limits.memory_per_worker_bytes,
 		.reaped = on_reaped,
 		.ended = on_pool_ended,
 		.userdata = run,
@@ -232,11 +242,13 @@ static int start_pool(struct run *run)
 	int r = watch_new(&run->tally, run->job->id, run->run_dir_fd, run->n_workers, &run->watch);
 
 	if (r == 0) {
+		r = run_limits_watch(run);
+	}
+	if (r == 0) {
 		r = loop_add_timer(run->env->loop, on_tick, run, &run->timer);
 	}
 	if (r == 0) {
-		r = loop_timer_arm(run->timer,
-				   clock_monotonic_ns() + run->env->options.poll_interval_ns);
+		r = arm_tick(run);
 	}
 	return r < 0 ? r : pool_new(&options, &run->pool);
 }
@@ -529,5 +541,10 @@ void run_begin(void *userdata)
 	struct run *run = userdata;
 
 	run->defer = loop_source_free(run->defer);
+	int r = run_limits_begin(run);
+	if (r < 0) {
+		abandon(run, JOB_REASON_INTERNAL, "cannot set a timer", r);
+		return;
+	}
 	step_lock(run);
 }

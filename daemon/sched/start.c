@@ -15,7 +15,6 @@
 #include "daemon/sched/scheduler_private.h"
 
 #define START_RETRY_NS	 (1 * CLOCK_NS_PER_SEC)
-#define RETRY_BACKOFF_NS (1 * CLOCK_NS_PER_SEC)
 #define RETRY_LONGEST_NS (30 * CLOCK_NS_PER_SEC)
 
 /* --- callbacks of runs ------------------------------------------------------------------------ */
@@ -66,9 +65,10 @@ void scheduler_check_stopped(struct scheduler *scheduler)
 static void retry_later(struct scheduler *scheduler, struct job *job)
 {
 	int64_t now_ns = clock_monotonic_ns();
+	int64_t first_ns = job->spec->retry.backoff_ns;
 
 	job->is_retry_wanted = false;
-	job->retry_at_ns = now_ns + restart_backoff_ns(RETRY_BACKOFF_NS, RETRY_LONGEST_NS,
+	job->retry_at_ns = now_ns + restart_backoff_ns(first_ns, MAX(first_ns, RETRY_LONGEST_NS),
 						       job->n_attempts, (uint64_t)now_ns / 1000);
 	job->resume = resume_free(job->resume);
 	int r = resume_load(&scheduler->env, job->id, job->is_live_lost, &job->resume);

@@ -142,7 +142,9 @@ static void sample(struct watch *watch, uint32_t slot, const struct pool_slot_in
 		   int64_t now_ns)
 {
 	struct watched *watched = &watch->slots[slot];
-	int64_t pss_bytes = watch->views[slot].pss_bytes;
+	/* The figure of the worker before says nothing of this one. */
+	bool is_same = watch->views[slot].generation == info->generation && info->pid > 0;
+	int64_t pss_bytes = is_same ? watch->views[slot].pss_bytes : 0;
 	struct stats_snapshot snapshot;
 	enum stats_fault fault = refresh(watch, slot, info->generation, now_ns);
 
@@ -157,7 +159,7 @@ static void sample(struct watch *watch, uint32_t slot, const struct pool_slot_in
 		note_fault(watch, slot, fault);
 	}
 	watch->views[slot].state = state_name(info, fault == STATS_FAULT_NONE ? &snapshot : NULL);
-	watch->views[slot].pss_bytes = info->pid > 0 ? pss_bytes : 0;
+	watch->views[slot].pss_bytes = pss_bytes;
 	if (info->pid == 0) {
 		watch->views[slot].ram_bytes = 0;
 	}

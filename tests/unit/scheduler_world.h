@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/model/chunk_table.h"
@@ -449,6 +450,32 @@ static inline int part_crash_on_rows(struct chunk_table *table, uint32_t slot)
 	return crash();
 }
 
+static inline int part_hang(struct chunk_table *table, uint32_t slot)
+{
+	return pause();
+}
+
+static inline int part_hang_in_chunk(struct chunk_table *table, uint32_t slot)
+{
+	uint64_t chunk;
+
+	while (chunk_table_claim(table, 0, slot, &chunk) == 0) {
+	}
+	return pause();
+}
+
+/* As one that waits for a chunk that nobody will ever accept. */
+static inline int part_wait(struct chunk_table *table, uint32_t slot)
+{
+	const struct timespec wait = {.tv_nsec = 10 * CLOCK_NS_PER_MS};
+
+	while (!chunk_table_is_stopped(table)) {
+		chunk_table_beat(table, slot, false);
+		nanosleep(&wait, NULL);
+	}
+	return WORKER_EXIT_OK;
+}
+
 static inline int part_leave(struct chunk_table *table, uint32_t slot)
 {
 	return WORKER_EXIT_OK;
@@ -492,6 +519,9 @@ static const struct part {
 	 "in.csv: 6 workers died converting bytes 13 to"},
 	{"crash-on-rows", part_crash_on_rows, JOB_REASON_WORKER_CRASH,
 	 "in.csv: the row at byte 21 has killed 3 workers running, and 8 rows before that"},
+	{"hang", part_hang, JOB_REASON_STALLED, "worker 0 gave no sign of life for limits.stall"},
+	{"hang-in-chunk", part_hang_in_chunk, JOB_REASON_STALLED, "in.csv: 3 workers died"},
+	{"wait", part_wait, JOB_REASON_STALLED, "none has come forward"},
 	{"leave", part_leave, JOB_REASON_WORKER_CRASH, "before its work was done"},
 	{"report", part_report, JOB_REASON_NO_SPACE, "disk?full?"},
 	{"report-nonsense", part_report_nonsense, JOB_REASON_INTERNAL, "who knows"},
@@ -525,6 +555,22 @@ static inline bool was_done(int root_fd, const char *name, off_t n_times)
 	return fstat(fd, &st) < 0 || st.st_size >= n_times || fd_write_all(fd, "x", 1) < 0;
 }
 
+/* Holds the first chunk for three seconds before it lets the real one work. */
+static inline int play_slow(struct chunk_table *table, uint32_t slot, char **argv)
+{
+	const struct timespec wait = {.tv_nsec = 10 * CLOCK_NS_PER_MS};
+	uint64_t chunk;
+
+	if (chunk_table_claim(table, 0, slot, &chunk) > 0) {
+		for (int i = 0; i < 300; i++) {
+			chunk_table_beat(table, slot, true);
+			nanosleep(&wait, NULL);
+		}
+		chunk_table_give_back(table, 0, chunk);
+	}
+	return be_real(argv);
+}
+
 static inline int play_convert(const char *name, char **argv)
 {
 	struct chunk_table table;
@@ -544,6 +590,9 @@ static inline int play_convert(const char *name, char **argv)
 		claim_one(&table, (uint32_t)slot);
 		return crash();
 	}
+	if (str_equal(name, "slow") && slot == 0) {
+		return play_slow(&table, 0, argv);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (str_equal(name, parts[i].name)) {
 			return parts[i].convert(&table, (uint32_t)slot);
@@ -556,6 +605,12 @@ static inline int play_prepare(const char *name, char **argv)
 {
 	if (str_equal(name, "prepare-crashes")) {
 		return crash();
+	}
+	if (str_equal(name, "prepare-hangs")) {
+		return pause();
+	}
+	if (str_equal(name, "prepare-stops")) {
+		return kill(getpid(), SIGSTOP);
 	}
 	if (str_equal(name, "prepare-babbles")) {
 		return fd_write_all(PREPARE_FD_PLAN, "{\"version\":1", 12);

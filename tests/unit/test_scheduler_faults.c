@@ -33,7 +33,7 @@ START_TEST(killed_workers_cost_no_row)
 	ck_assert_str_eq(totals->names[0].name, "job");
 	ck_assert_int_eq(totals->names[0].rows_success, 60000);
 	ck_assert_int_eq(totals->names[0].jobs_completed, 1);
-	ck_assert_int_gt(totals->worker_exits_signal, 0);
+	ck_assert_int_gt(totals->worker_exits[WORKER_CAUSE_SIGNAL], 0);
 }
 END_TEST
 
@@ -423,7 +423,7 @@ START_TEST(workers_that_do_not_work_fail_the_job_by_name)
 	setenv(PART_VARIABLE, part->name, 1);
 	put_csv("in.csv", 1000, 0);
 	submit("{\"version\":1,\"workers\":1,\"input\":{\"path\":\"in.csv\"},"
-	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"stall\":\"1s\"}}");
 	run_until(all_ended, NULL);
 	assert_ended(JOB_STATE_FAILED, part->reason);
 	ck_assert_msg(strstr(world.seen_message, part->said) != NULL, "%s", world.seen_message);
@@ -469,6 +469,46 @@ START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
 	run_until(all_ended, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 	assert_file_is("out.jsonl", expected_rows(1000, 0));
+}
+END_TEST
+
+START_TEST(a_slow_worker_is_waited_for)
+{
+	setenv(PART_VARIABLE, "slow", 1);
+	put_csv("in.csv", 1000, 0);
+	submit("{\"version\":1,\"workers\":3,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"stall\":\"1s\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(1000, 0));
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_STALLED], 0);
+	ck_assert_uint_eq(world.seen.n_worker_restarts, 0);
+}
+END_TEST
+
+START_TEST(the_time_limit_holds_before_there_is_a_pool)
+{
+	setenv(PART_VARIABLE, "prepare-hangs", 1);
+	put_csv("in.csv", 10, 0);
+	submit("{\"version\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"wall\":\"1s\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_TIMEOUT);
+	ck_assert_ptr_nonnull(strstr(world.seen_message, "limits.wall (1.0 s)"));
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_SIGNAL], 0);
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_OK], 1);
+}
+END_TEST
+
+START_TEST(a_prepare_that_is_stopped_is_found)
+{
+	setenv(PART_VARIABLE, "prepare-stops", 1);
+	put_csv("in.csv", 10, 0);
+	submit("{\"version\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"stall\":\"1s\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_STALLED);
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_STALLED], 3);
 }
 END_TEST
 
@@ -522,6 +562,9 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, kills_from_outside_are_charged_to_no_chunk);
 	tcase_add_test(tcase, crashes_in_a_chunk_are_charged_to_it_and_cost_no_row);
 	tcase_add_test(tcase, a_worker_that_stays_when_all_is_done_is_removed);
+	tcase_add_test(tcase, a_slow_worker_is_waited_for);
+	tcase_add_test(tcase, a_prepare_that_is_stopped_is_found);
+	tcase_add_test(tcase, the_time_limit_holds_before_there_is_a_pool);
 	tcase_add_loop_test(tcase, a_prepare_that_fails_three_times_fails_the_job, 0,
 			    ARRAY_SIZE(bad_prepares));
 	tcase_add_test(tcase, a_prepare_that_is_killed_is_started_again);
