@@ -571,6 +571,35 @@ static inline int play_slow(struct chunk_table *table, uint32_t slot, char **arg
 	return be_real(argv);
 }
 
+/*
+ * Slot 0 holds chunk 0, and watches what slot 1 does with chunk 1, which is in careful mode: it may
+ * guess a start, but has no true one yet, so no row of it may be touched. False: one was.
+ */
+static inline bool watch_careful_chunk(struct chunk_table *table, uint32_t slot)
+{
+	struct chunk_record *record = chunk_table_record(table, 0, 1);
+	int64_t until_ns = INT64_MAX;
+
+	if (slot > 0) {
+		while (!chunk_deaths_get(record).is_careful) {
+		}
+		return true;
+	}
+	chunk_table_publish_scan(claim_one(table, slot), false, 1); /* all that a guess waits for */
+	chunk_deaths_set(record, &(struct chunk_deaths){.is_careful = 1});
+	while (clock_monotonic_ns() < until_ns) {
+		if (atomic_load(&record->row_after) != 0) {
+			chunk_table_fail(table, slot, JOB_REASON_INTERNAL, "a row was touched");
+			return false;
+		}
+		if (until_ns == INT64_MAX && atomic_load(&record->is_waiting)) {
+			until_ns = clock_monotonic_ns() + 200 * CLOCK_NS_PER_MS;
+		}
+	}
+	chunk_table_give_back(table, 0, 0);
+	return true;
+}
+
 static inline int play_convert(const char *name, char **argv)
 {
 	struct chunk_table table;
@@ -585,6 +614,9 @@ static inline int play_convert(const char *name, char **argv)
 	if (str_equal(name, "killed-often") && !was_done(CONVERT_FD_OUTPUTS + 2, name, N_KILLS)) {
 		claim_one(&table, (uint32_t)slot);
 		return die();
+	}
+	if (str_equal(name, "watch-careful") && !watch_careful_chunk(&table, (uint32_t)slot)) {
+		return WORKER_EXIT_REPORTED;
 	}
 	if (str_equal(name, "crash-often") && !was_done(CONVERT_FD_OUTPUTS + 2, name, N_CRASHES)) {
 		claim_one(&table, (uint32_t)slot);

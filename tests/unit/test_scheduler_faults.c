@@ -460,6 +460,18 @@ START_TEST(crashes_in_a_chunk_are_charged_to_it_and_cost_no_row)
 }
 END_TEST
 
+START_TEST(no_row_of_a_careful_chunk_is_touched_before_its_true_start_is_known)
+{
+	setenv(PART_VARIABLE, "watch-careful", 1);
+	put_csv("in.csv", 1000, 10);
+	submit("{\"version\":1,\"workers\":2,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(1000, 10));
+}
+END_TEST
+
 START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
 {
 	setenv(PART_VARIABLE, "stay", 1);
@@ -561,6 +573,7 @@ int main(int argc, char **argv)
 			    ARRAY_SIZE(parts));
 	tcase_add_test(tcase, kills_from_outside_are_charged_to_no_chunk);
 	tcase_add_test(tcase, crashes_in_a_chunk_are_charged_to_it_and_cost_no_row);
+	tcase_add_test(tcase, no_row_of_a_careful_chunk_is_touched_before_its_true_start_is_known);
 	tcase_add_test(tcase, a_worker_that_stays_when_all_is_done_is_removed);
 	tcase_add_test(tcase, a_slow_worker_is_waited_for);
 	tcase_add_test(tcase, a_prepare_that_is_stopped_is_found);
