@@ -622,6 +622,17 @@ static inline int play_convert(const char *name, char **argv)
 		claim_one(&table, (uint32_t)slot);
 		return crash();
 	}
+	/* The names begin with what they report, and end with how often. */
+	if (str_starts_with(name, "full-") &&
+	    !was_done(CONVERT_FD_OUTPUTS + 2, name, name[5] - '0')) {
+		chunk_table_fail(&table, (uint32_t)slot, JOB_REASON_NO_SPACE, "the disk is full");
+		return WORKER_EXIT_REPORTED;
+	}
+	if (str_starts_with(name, "changed-") && !was_done(CONVERT_FD_OUTPUTS + 2, name, 9)) {
+		chunk_table_fail(&table, (uint32_t)slot, JOB_REASON_INPUT_CHANGED,
+				 "it was changed");
+		return WORKER_EXIT_REPORTED;
+	}
 	if (str_equal(name, "slow") && slot == 0) {
 		return play_slow(&table, 0, argv);
 	}

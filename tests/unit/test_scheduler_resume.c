@@ -285,6 +285,78 @@ START_TEST(checkpoints_are_taken_while_the_job_runs)
 }
 END_TEST
 
+/* --- attempts --------------------------------------------------------------------------------- */
+
+static void submit_for_attempts(const char *part)
+{
+	setenv(PART_VARIABLE, part, 1);
+	put_csv("in.csv", 2000, 0);
+	submit("{\"version\":1,\"input\":{\"path\":\"in.csv\"},\"output\":{\"path\":\"out.jsonl\"},"
+	       "\"workers\":1,\"retry\":{\"attempts\":3,\"backoff\":\"50ms\"}}");
+}
+
+static bool is_between_attempts(struct world *w)
+{
+	look(w->id);
+	return str_equal(w->seen_phase, "waiting") || w->seen.state != JOB_STATE_RUNNING;
+}
+
+START_TEST(a_failure_that_passes_costs_only_time)
+{
+	submit_for_attempts("full-2");
+	run_until(is_converting, NULL);
+	run_until(is_between_attempts, NULL);
+	ck_assert_int_eq(world.seen.state, JOB_STATE_RUNNING);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(2000, 0));
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_ERROR], 2);
+}
+END_TEST
+
+START_TEST(a_failure_that_stays_is_named_after_the_last_attempt)
+{
+	submit_for_attempts("full-9");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_NO_SPACE);
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_ERROR], 3);
+	ck_assert(!is_there(world.data_fd, "out.jsonl"));
+}
+END_TEST
+
+START_TEST(a_permanent_failure_is_not_tried_again)
+{
+	submit_for_attempts("changed-");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_INPUT_CHANGED);
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_ERROR], 1);
+}
+END_TEST
+
+START_TEST(a_job_between_attempts_can_be_cancelled)
+{
+	submit_for_attempts("full-9");
+	run_until(is_between_attempts, NULL);
+	ck_assert_str_eq(world.seen_phase, "waiting");
+	ck_assert_int_eq(scheduler_cancel(world.scheduler, world.id), 0);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_ABORTED, JOB_REASON_CANCELLED);
+}
+END_TEST
+
+START_TEST(a_job_between_attempts_goes_on_at_the_next_start)
+{
+	submit_for_attempts("full-1");
+	run_until(is_between_attempts, NULL);
+	ck_assert_str_eq(world.seen_phase, "waiting");
+	stop_daemon();
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(2000, 0));
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -304,6 +376,11 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_job_that_waits_to_go_on_can_be_cancelled);
 	tcase_add_test(tcase, a_run_for_once_leaves_nothing_to_go_on_with);
 	tcase_add_test(tcase, checkpoints_are_taken_while_the_job_runs);
+	tcase_add_test(tcase, a_failure_that_passes_costs_only_time);
+	tcase_add_test(tcase, a_failure_that_stays_is_named_after_the_last_attempt);
+	tcase_add_test(tcase, a_permanent_failure_is_not_tried_again);
+	tcase_add_test(tcase, a_job_between_attempts_can_be_cancelled);
+	tcase_add_test(tcase, a_job_between_attempts_goes_on_at_the_next_start);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
