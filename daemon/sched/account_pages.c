@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -66,6 +67,13 @@ void account_pages_write(struct account_pages *pages, const struct account *acco
 {
 	account_encode(account, pages->base + pages->next * pages->page_size);
 	pages->next = (pages->next + 1) % N_PAGES;
+}
+
+void account_pages_spoil(struct account_pages *pages)
+{
+	if (pages->base != NULL) {
+		memset(pages->base, 0, N_PAGES * pages->page_size);
+	}
 }
 
 /* Both are tried, wherever a file of this length has them. */

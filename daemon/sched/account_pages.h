@@ -28,5 +28,8 @@ void account_pages_close(struct account_pages *pages);
 /* account->sequence must have risen since the last time, by which the later one is told. */
 void account_pages_write(struct account_pages *pages, const struct account *account);
 
+/* What was written is true no more: both pages are torn. A later write makes one whole again. */
+void account_pages_spoil(struct account_pages *pages);
+
 /* The later whole one of the two. Returns 0; -EINVAL: none is whole; -errno. */
 int account_pages_read(int run_dir_fd, struct account *ret_account) MUST_CHECK;

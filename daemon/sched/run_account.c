@@ -82,7 +82,7 @@ int run_account_start(struct run *run)
 
 void run_account_save(struct run *run)
 {
-	if (run->account.base != NULL) {
+	if (run->account.base != NULL && !run->is_sync_lost) {
 		run->account_sequence++;
 		struct account account = account_of(run);
 
@@ -120,6 +120,7 @@ static void on_sync_failed(void *userdata, int status)
 	struct failure failure;
 
 	run->is_sync_lost = true;
+	account_pages_spoil(&run->account); /* were the daemon killed now, no one would know */
 	failure_set(&failure, failure_reason_of(-status, JOB_REASON_IO_ERROR),
 		    "the outputs cannot be synced: %s", strerror(-status));
 	run_abandon(run, &failure);
@@ -137,7 +138,8 @@ int run_checkpoint_start(struct run *run)
 		.run_dir_fd = run->run_dir_fd,
 		.output_fds = run->output_fds,
 		.n_output_fds = run->outputs.n_files,
-		.is_plan_saved = is_resumed && !resume->is_live,
+		/* Another boot has saved it, with other devices: its records are of that text. */
+		.is_plan_saved = is_resumed && run->saved_plan_checksum != run->plan->checksum,
 		.next_record = is_resumed ? resume->next_record : 0,
 		.take = take,
 		.failed = on_sync_failed,

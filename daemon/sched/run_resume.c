@@ -98,8 +98,7 @@ static void go_on(struct run *run)
 	struct fold_state sum = run_accepted(run);
 
 	run->is_resumed = true;
-	run->saved_plan_checksum = resume->is_live ? run->plan->checksum
-						   : resume->account.saved_plan_checksum;
+	run->saved_plan_checksum = resume->account.saved_plan_checksum;
 	run->n_checkpointed = sum.n_folded;
 	run->n_resumed = sum.n_folded;
 	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "goes on after %" PRIu64 " rows, from %s",

@@ -158,6 +158,22 @@ START_TEST(a_torn_page_leaves_the_one_before)
 }
 END_TEST
 
+START_TEST(a_spoilt_file_has_no_account)
+{
+	CLEANUP(tmpdir_deinit) struct tmpdir tmp;
+	struct account found, account = sample(1);
+
+	tmpdir_init(&tmp);
+	ck_assert_int_eq(account_pages_create(tmp.fd, ARRAY_SIZE(lanes), &pages), 0);
+	account_pages_write(&pages, &account);
+	account_pages_write(&pages, &account);
+	ck_assert_int_eq(account_pages_publish(tmp.fd), 0);
+	account_pages_spoil(&pages);
+	ck_assert_int_eq(account_pages_read(tmp.fd, &found), -EINVAL);
+	account_pages_close(&pages);
+}
+END_TEST
+
 START_TEST(a_new_file_does_not_touch_the_one_before_until_it_is_published)
 {
 	CLEANUP(tmpdir_deinit) struct tmpdir tmp;
@@ -217,6 +233,6 @@ START_TEST(the_newest_whole_record_counts_and_is_not_overwritten_next)
 END_TEST
 
 UNIT_MAIN(an_account_comes_back_as_it_was, any_byte_that_has_changed_is_seen, a_cut_account_is_none,
-	  the_later_page_counts, a_torn_page_leaves_the_one_before,
+	  the_later_page_counts, a_torn_page_leaves_the_one_before, a_spoilt_file_has_no_account,
 	  a_new_file_does_not_touch_the_one_before_until_it_is_published,
 	  the_newest_whole_record_counts_and_is_not_overwritten_next)
