@@ -193,7 +193,7 @@ def test_a_burst_between_two_measurements_is_refused_by_the_kernel(start):
     assert (job["state"], job["reason"]) == ("failed", "memory_limit"), job
     assert "limits.memory_per_worker: 32.0 MiB" in job["message"]
     assert "bytes 2 to 524290 of in.csv" in job["message"]
-    assert job["worker_exits"]["memory_limit"] == 1
+    assert job["worker_exits"]["memory_limit"] >= 1  # it may be measured first, too
 
 
 @pytest.mark.skipif(IS_SANITIZED, reason="the sanitizer's own memory counts, too")

@@ -484,6 +484,20 @@ START_TEST(a_worker_that_stays_when_all_is_done_is_removed)
 }
 END_TEST
 
+START_TEST(a_hung_worker_is_found_however_seldom_one_polls)
+{
+	world.options.poll_interval_ns = 60 * CLOCK_NS_PER_SEC;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	setenv(PART_VARIABLE, "hang", 1);
+	put_csv("in.csv", 10, 0);
+	submit("{\"version\":1,\"workers\":1,\"input\":{\"path\":\"in.csv\"},"
+	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"stall\":\"1s\"}}");
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_STALLED);
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_STALLED], 3);
+}
+END_TEST
+
 START_TEST(a_slow_worker_is_waited_for)
 {
 	setenv(PART_VARIABLE, "slow", 1);
@@ -575,6 +589,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, crashes_in_a_chunk_are_charged_to_it_and_cost_no_row);
 	tcase_add_test(tcase, no_row_of_a_careful_chunk_is_touched_before_its_true_start_is_known);
 	tcase_add_test(tcase, a_worker_that_stays_when_all_is_done_is_removed);
+	tcase_add_test(tcase, a_hung_worker_is_found_however_seldom_one_polls);
 	tcase_add_test(tcase, a_slow_worker_is_waited_for);
 	tcase_add_test(tcase, a_prepare_that_is_stopped_is_found);
 	tcase_add_test(tcase, the_time_limit_holds_before_there_is_a_pool);
