@@ -47,7 +47,7 @@ int stall_init(struct stall *stall, int64_t limit_ns, uint32_t n_slots) MUST_CHE
 void stall_deinit(struct stall *stall);
 
 void stall_tick(struct stall *stall, int64_t now_ns);
-enum stall_verdict stall_look(struct stall *stall, uint32_t slot, const struct stall_sign *sign);
+enum stall_verdict stall_look(struct stall *stall, uint32_t index, const struct stall_sign *sign);
 
 /* At the end of a round: all who live only wait, for each other it seems, since limit_ns. */
 bool stall_is_deadlock(const struct stall *stall);

@@ -484,7 +484,8 @@ START_TEST(a_child_that_never_comes_to_its_exec_is_killed)
 	ck_assert_int_eq(chmod(path, 0700), 0);
 	int program_fd = open(path, O_PATH | O_CLOEXEC);
 	int lease_fd = open(path, O_RDONLY | O_CLOEXEC);
-	signal(SIGIO, SIG_IGN);
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	ck_assert_int_eq(sigaction(SIGIO, &ignore, NULL), 0);
 	ck_assert_int_eq(fcntl(lease_fd, F_SETLEASE, F_WRLCK), 0);
 	const char *const argv[] = {"state", NULL};
 	struct child_spec spec = {.argv = argv};
