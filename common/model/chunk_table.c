@@ -265,6 +265,7 @@ static bool import_record(struct chunk_record *record, const struct chunk_record
 	}
 	atomic_store(&record->scan, atomic_load(&old->scan));
 	struct chunk_deaths deaths = chunk_deaths_get(old);
+	deaths.was_accepted |= chunk_claim_state(claim) == CHUNK_ACCEPTED;
 	chunk_deaths_set(record, &deaths);
 	if (chunk_claim_state(claim) != CHUNK_WRITTEN ||
 	    accept.checksum != accept_checksum(&accept)) {

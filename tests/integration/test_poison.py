@@ -88,7 +88,7 @@ def spec(**options):
     return spec_of("in.csv", "out.jsonl", errors={"path": "errors.jsonl", "max_ratio": 1}, workers=2, **options)
 
 
-def check(daemon, job, tables):
+def check(daemon, job, tables, n_deaths=None):
     """Everything that there is to see of a job: files, account, metrics."""
     good, rejects = sum(len(table.good) for table in tables), [row for table in tables for row in table.rejects]
     assert job["state"] == "completed", (job, daemon.log[-3000:])
@@ -105,7 +105,8 @@ def check(daemon, job, tables):
         assert view["total_processed"] == good + len(rejects)
     n_crashes = sum(row["code"] == "crash" for row in rejects)
     assert daemon.metric("zooparallel_errors_total", reason="crash") == n_crashes
-    assert daemon.metric("zooparallel_worker_exits_total", cause="signal") >= 3 * n_crashes
+    n_deaths = 3 * n_crashes if n_deaths is None else n_deaths
+    assert daemon.metric("zooparallel_worker_exits_total", cause="signal") >= n_deaths
 
 
 @pytest.mark.parametrize("chunk_size", [64, 4096, 1 << 20])
@@ -216,3 +217,13 @@ def test_random_kills_meanwhile_reject_no_good_row(start):
     print(f"{n_kills} kills")
     assert n_kills >= 10
     check(daemon, daemon.job(job_id), [table])
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+def test_a_row_may_cost_the_spec_s_attempts_and_its_chunk_the_same_before(start, attempts):
+    daemon = start(chunk_size=1 << 20)
+    table = poisoned_table(1, 30, random.Random(SEED))
+    daemon.write("in.csv", bytes(table.data))
+    job = daemon.run({**spec(retry={"attempts": attempts}), "workers": 1})
+    check(daemon, job, [table], n_deaths=2 * attempts)
+    assert daemon.metric("zooparallel_worker_exits_total", cause="signal") == 2 * attempts

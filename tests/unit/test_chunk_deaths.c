@@ -266,6 +266,28 @@ START_TEST(what_was_kept_can_be_put_back)
 }
 END_TEST
 
+/* The daemon died between accepting and writing, and the chunk behind may be written. */
+START_TEST(a_table_that_goes_on_from_another_knows_what_was_accepted)
+{
+	const uint64_t n_chunks = N_CHUNKS;
+	struct chunk_table old = table;
+	int old_fd = table_fd;
+
+	make_careful();
+	make_skip(BEGIN + 3);
+	claim();
+	chunk_table_accept(record(), &(struct chunk_accept){.start = BEGIN});
+	table_fd = memfd_create("table", MFD_CLOEXEC);
+	ck_assert_int_eq(chunk_table_create(table_fd, 1, 2, &n_chunks, &table), 0);
+	ck_assert_uint_eq(chunk_table_import(&table, 0, &old), 0);
+	deaths.was_accepted = 1;
+	struct chunk_deaths again = chunk_deaths_get(record());
+	ck_assert_mem_eq(&again, &deaths, sizeof(again));
+	chunk_table_unmap(&old);
+	fd_close(old_fd);
+}
+END_TEST
+
 START_TEST(a_row_given_back_is_touched_no_more)
 {
 	claim();
@@ -306,5 +328,6 @@ UNIT_MAIN_WITH(setup, teardown, only_what_was_being_converted_is_found,
 	       rows_of_other_chunks_are_never_put_on_the_list,
 	       a_scribbled_list_is_read_within_its_bounds,
 	       a_chunk_that_was_accepted_loses_no_row_any_more, what_was_kept_can_be_put_back,
+	       a_table_that_goes_on_from_another_knows_what_was_accepted,
 	       a_row_given_back_is_touched_no_more,
 	       a_record_is_recycled_without_the_deaths_of_the_chunk_before)
