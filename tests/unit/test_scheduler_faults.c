@@ -54,28 +54,6 @@ START_TEST(a_cancelled_job_does_not_run_again_after_a_stop)
 }
 END_TEST
 
-START_TEST(what_a_killed_daemon_left_is_swept)
-{
-	char name[128];
-
-	put_csv("in.csv", 1000, 0);
-	world.options.max_jobs = 0;
-	scheduler_reconfigure(world.scheduler, &world.options);
-	submit(SPEC("\"out.jsonl\"}"));
-	stop_daemon();
-	snprintf(name, sizeof(name), ".zp-%s-0.part", world.id);
-	put_text(world.data_fd, name, "half");
-	ck_assert_int_eq(mkdirat(world.dirs[DIR_RUN_JOBS], world.id, 0750), 0);
-	snprintf(name, sizeof(name), "%s/chunks", world.id);
-	put_text(world.dirs[DIR_RUN_JOBS], name, "old");
-	world.options.max_jobs = 1;
-	start_daemon();
-	run_until(all_ended, NULL);
-	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
-	assert_file_is("out.jsonl", expected_rows(1000, 0));
-}
-END_TEST
-
 static bool is_committing(struct world *w)
 {
 	look(w->id);
@@ -573,7 +551,6 @@ int main(int argc, char **argv)
 	tcase_set_timeout(tcase, 90);
 	tcase_add_test(tcase, killed_workers_cost_no_row);
 	tcase_add_test(tcase, a_cancelled_job_does_not_run_again_after_a_stop);
-	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
 	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
 	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);

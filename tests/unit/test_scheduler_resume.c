@@ -285,6 +285,28 @@ START_TEST(checkpoints_are_taken_while_the_job_runs)
 }
 END_TEST
 
+START_TEST(what_a_killed_daemon_left_is_swept)
+{
+	char name[128];
+
+	put_csv("in.csv", 1000, 0);
+	world.options.max_jobs = 0;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	submit(SPEC("\"out.jsonl\"}"));
+	stop_daemon();
+	snprintf(name, sizeof(name), ".zp-%s-0.part", world.id);
+	put_text(world.data_fd, name, "half");
+	ck_assert_int_eq(mkdirat(world.dirs[DIR_RUN_JOBS], world.id, 0750), 0);
+	snprintf(name, sizeof(name), "%s/chunks", world.id);
+	put_text(world.dirs[DIR_RUN_JOBS], name, "old");
+	world.options.max_jobs = 1;
+	start_daemon();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", expected_rows(1000, 0));
+}
+END_TEST
+
 /* --- attempts --------------------------------------------------------------------------------- */
 
 static void submit_for_attempts(const char *part)
@@ -376,6 +398,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_job_that_waits_to_go_on_can_be_cancelled);
 	tcase_add_test(tcase, a_run_for_once_leaves_nothing_to_go_on_with);
 	tcase_add_test(tcase, checkpoints_are_taken_while_the_job_runs);
+	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_test(tcase, a_failure_that_passes_costs_only_time);
 	tcase_add_test(tcase, a_failure_that_stays_is_named_after_the_last_attempt);
 	tcase_add_test(tcase, a_permanent_failure_is_not_tried_again);
