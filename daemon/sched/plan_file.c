@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Whoever reads a plan, fresh from prepare or saved by an earlier run, takes it for untrusted
+ * input: the roots that it names by number must be there now.
+ */
 #include "daemon/sched/plan_file.h"
 
 #include <errno.h>
