@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "common/util/fd.h"
 #include "daemon/sched/account_pages.h"
 #include "daemon/sched/checkpoint.h"
+#include "daemon/sched/resume.h"
 #include "tests/support/tmpdir.h"
 #include "tests/support/unit.h"
 
@@ -232,7 +234,96 @@ START_TEST(the_newest_whole_record_counts_and_is_not_overwritten_next)
 }
 END_TEST
 
+/* --- what a run may go on from -----------------------------------------------------------------
+ */
+
+static struct tmpdir tree; /* holds run/ID and state/ID */
+static struct sched_env env;
+
+static int make_dir(const char *parent, const char *id)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", parent, id);
+	ck_assert_int_eq(mkdirat(tree.fd, parent, 0700), 0);
+	ck_assert_int_eq(mkdirat(tree.fd, path, 0700), 0);
+	return openat(tree.fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* A live account with number 6, a checkpoint with number 5. */
+static void setup_tree(void)
+{
+	tmpdir_init(&tree);
+	int run_dir_fd = make_dir("run", "ID"), job_dir_fd = make_dir("state", "ID");
+	write_pages(run_dir_fd, 6, 6);
+	put_record(job_dir_fd, "checkpoint-1", 5);
+	fd_close(run_dir_fd);
+	fd_close(job_dir_fd);
+	env = (struct sched_env){.boot_id = "boot", .build_id = 7};
+	env.options.run_jobs_dir_fd = openat(tree.fd, "run", O_RDONLY | O_CLOEXEC);
+	env.options.jobs_dir_fd = openat(tree.fd, "state", O_RDONLY | O_CLOEXEC);
+}
+
+static void assert_resumes(bool is_live_lost, uint64_t sequence, bool is_live, bool is_same_build)
+{
+	struct resume *resume = NULL;
+
+	ck_assert_int_eq(resume_load(&env, "ID", is_live_lost, &resume), 0);
+	ck_assert_ptr_nonnull(resume);
+	assert_is_sample(&resume->account, sequence);
+	ck_assert(resume->is_live == is_live);
+	ck_assert(resume->is_same_build == is_same_build);
+	ck_assert_uint_eq(resume->next_record, 0); /* the other one is the newest */
+	resume_free(resume);
+}
+
+static void teardown_tree(void)
+{
+	fd_close(env.options.run_jobs_dir_fd);
+	fd_close(env.options.jobs_dir_fd);
+	tmpdir_deinit(&tree);
+}
+
+START_TEST(the_live_account_counts_on_its_own_boot)
+{
+	setup_tree();
+	assert_resumes(false, 6, true, true);
+	env.build_id = 8;
+	assert_resumes(false, 6, true, false);
+	teardown_tree();
+}
+END_TEST
+
+START_TEST(elsewhere_the_checkpoint_counts)
+{
+	setup_tree();
+	assert_resumes(true, 5, false, true);
+	snprintf(env.boot_id, sizeof(env.boot_id), "another");
+	assert_resumes(false, 5, false, true);
+	env.boot_id[0] = '\0'; /* not known: no boot is this one */
+	assert_resumes(false, 5, false, true);
+	teardown_tree();
+}
+END_TEST
+
+START_TEST(without_either_there_is_nothing)
+{
+	struct resume *resume = NULL;
+
+	setup_tree();
+	ck_assert_int_eq(unlinkat(tree.fd, "run/ID/account", 0), 0);
+	ck_assert_int_eq(unlinkat(tree.fd, "state/ID/checkpoint-1", 0), 0);
+	ck_assert_int_eq(resume_load(&env, "ID", false, &resume), 0);
+	ck_assert_ptr_null(resume);
+	ck_assert_int_eq(resume_load(&env, "no such job", false, &resume), 0);
+	ck_assert_ptr_null(resume);
+	teardown_tree();
+}
+END_TEST
+
 UNIT_MAIN(an_account_comes_back_as_it_was, any_byte_that_has_changed_is_seen, a_cut_account_is_none,
 	  the_later_page_counts, a_torn_page_leaves_the_one_before, a_spoilt_file_has_no_account,
 	  a_new_file_does_not_touch_the_one_before_until_it_is_published,
-	  the_newest_whole_record_counts_and_is_not_overwritten_next)
+	  the_newest_whole_record_counts_and_is_not_overwritten_next,
+	  the_live_account_counts_on_its_own_boot, elsewhere_the_checkpoint_counts,
+	  without_either_there_is_nothing)
