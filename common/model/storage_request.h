@@ -42,6 +42,8 @@ enum storage_op {
 	STORAGE_COPY_LINES,
 	/* fds: dir. Unlinks every entry that starts with `name` (a prefix) and ends in ".part". */
 	STORAGE_SWEEP_PARTS,
+	/* fds: dir. Unlinks what writes that were cut off have left there under their own names. */
+	STORAGE_SWEEP_TEMPORARIES,
 	/*
 	 * fds: dir, memfd (optional). Counts the entries that do not begin with a dot, end in
 	 * `name` and do not end in `to_name` (each only if not ""). Reply: `count`. The names go

@@ -273,6 +273,11 @@ void batch_remove_tree(struct batch *batch, int dir_fd, const char *name)
 	submit_for_name(batch, STORAGE_REMOVE_TREE, dir_fd, name);
 }
 
+void batch_sweep(struct batch *batch, int dir_fd)
+{
+	submit_for_fd(batch, STORAGE_SWEEP_TEMPORARIES, dir_fd, 0);
+}
+
 static void submit_write(struct batch *batch, enum storage_op op, int dir_fd, const char *name,
 			 const void *data, size_t len)
 {

@@ -30,6 +30,8 @@ void batch_rename(struct batch *batch, int from_fd, const char *name, int to_fd,
 		  const char *to_name);
 void batch_unlink(struct batch *batch, int dir_fd, const char *name);
 void batch_remove_tree(struct batch *batch, int dir_fd, const char *name);
+/* What a storage process that died in a write has left. */
+void batch_sweep(struct batch *batch, int dir_fd);
 void batch_write(struct batch *batch, int dir_fd, const char *name, const void *data, size_t len);
 void batch_write_record(struct batch *batch, int dir_fd, const char *name, const void *data,
 			size_t len);

@@ -124,6 +124,7 @@ static void close_rest(struct run *run)
 	if (run->job->is_rerun || run->checkpoint != NULL) {
 		run_unlink_records(run, run->closing);
 	}
+	batch_sweep(run->closing, run->job_dir_fd);
 	batch_unlink(run->closing, run->job_dir_fd, "lock");
 	batch_remove_tree(run->closing, run->env->options.run_jobs_dir_fd, run->job->id);
 	batch_seal(run->closing);

@@ -278,6 +278,13 @@ static int op_sweep_parts(const struct storage_request *request, const int *fds,
 	return r < 0 ? r : -errno;
 }
 
+static int op_sweep_temporaries(const struct storage_request *request, const int *fds,
+				struct storage_reply *reply)
+{
+	int r = atomic_file_sweep(fds[0]);
+	return r < 0 ? r : 0;
+}
+
 struct op {
 	storage_op_fn run;
 	uint8_t min_fds, max_fds;
@@ -296,6 +303,7 @@ static const struct op ops[STORAGE_N_OPS] = {
 	[STORAGE_WRITE_RECORD] = {op_write_record, 2, 2, true, false},
 	[STORAGE_COPY_LINES] = {op_copy_lines, 2, 2, false, true},
 	[STORAGE_SWEEP_PARTS] = {op_sweep_parts, 1, 1, true, false},
+	[STORAGE_SWEEP_TEMPORARIES] = {op_sweep_temporaries, 1, 1, false, false},
 	[STORAGE_LIST] = {storage_op_list, 1, 2, false, false},
 	[STORAGE_CLAIM] = {storage_op_claim, 4, 4, true, true},
 };

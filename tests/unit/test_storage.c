@@ -212,6 +212,21 @@ START_TEST(only_the_parts_of_one_job_are_swept)
 }
 END_TEST
 
+START_TEST(what_a_write_that_was_cut_off_has_left_is_swept)
+{
+	static const char *const names[] = {".zp-0123456789abcdef.tmp", ".zp-A-0.part",
+					    "spec.json"};
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		make_file(fixture.dir_fd, names[i], "");
+	}
+	struct storage_request request = request_of(STORAGE_SWEEP_TEMPORARIES, NULL, NULL);
+	ck_assert_int_eq(ask(request, &fixture.dir_fd, 1).status, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		ck_assert_int_eq(file_exists(fixture.dir_fd, names[i]), i >= 1);
+	}
+}
+END_TEST
+
 static void make_aged_file(const char *name, int64_t mtime_s)
 {
 	struct timespec times[2] = {{.tv_sec = mtime_s}, {.tv_sec = mtime_s}};
@@ -396,6 +411,7 @@ int main(int argc, char **argv)
 		whole_lines_are_copied_until_there_are_enough,
 		long_files_of_lines_are_copied_exactly,
 		only_the_parts_of_one_job_are_swept,
+		what_a_write_that_was_cut_off_has_left_is_swept,
 		a_list_has_the_oldest_first_and_no_dot_files,
 		ten_thousand_requests_are_done_in_their_order,
 		a_dead_process_answers_all_and_the_next_request_starts_another,
