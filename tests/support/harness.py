@@ -110,9 +110,12 @@ def processes_of(tree):
 
 
 class Daemon:
-    """One zooparalleld. settings are configuration keys; wrapper is put before its command line."""
+    """One zooparalleld. settings are configuration keys; wrapper is put before its command line.
 
-    def __init__(self, tree, wrapper=(), **settings):
+    environment is what it gets besides ours; program another copy of it.
+    """
+
+    def __init__(self, tree, wrapper=(), program=DAEMON, environment=None, **settings):
         self.tree = Path(tree)
         self.data = self.tree / "data"
         self.spool = self.tree / "spool"
@@ -120,9 +123,10 @@ class Daemon:
         self.run_dir = self.tree / "run"
         self.log_path = self.tree / "log"
         self.wrapper = list(wrapper)
+        self.program = program  # the worker is the one beside it
+        self.environment = environment or {}
         self.settings = {"data_roots": self.data, "spool_dir": self.spool, "state_dir": self.state,
                          "run_dir": self.run_dir, "listen": "127.0.0.1:0", "max_workers": 4, **settings}
-        self.program = DAEMON  # the worker is the one beside it
         self.process = None
         self.owner = None  # uid that the specs shall belong to, for a daemon of another user
         for folder in (self.data, self.spool, self.state, self.run_dir):
@@ -141,7 +145,7 @@ class Daemon:
 
     def spawn(self):
         (self.run_dir / "http.port").unlink(missing_ok=True)
-        environment = {**os.environ, MARK: str(self.tree)}
+        environment = {**os.environ, **self.environment, MARK: str(self.tree)}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=environment, start_new_session=True)
