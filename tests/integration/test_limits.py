@@ -131,7 +131,8 @@ def test_a_chunk_whose_workers_are_stopped_again_and_again_fails_the_job(start):
     job = daemon.wait_job(job_id)
     assert (job["state"], job["reason"]) == ("failed", "stalled"), job
     assert "limits.stall (1.0 s)" in job["message"]
-    assert job["worker_exits"] == {"ok": 1, "stalled": 3}
+    # Three that held the chunk, or three that had not come so far, or some of both.
+    assert set(job["worker_exits"]) == {"ok", "stalled"} and 3 <= job["worker_exits"]["stalled"] <= 5, job
     assert not (daemon.data / "o").exists()
 
 
