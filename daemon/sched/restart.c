@@ -24,7 +24,7 @@ static const struct patience {
 	int64_t first_ns, longest_ns;
 } patience_with[RESTART_N_CAUSES] = {
 	[RESTART_CAUSE_FAULT] = {3, CLOCK_NS_PER_SEC, 30 * CLOCK_NS_PER_SEC},
-	[RESTART_CAUSE_KILL] = {100, 10 * CLOCK_NS_PER_MS, CLOCK_NS_PER_SEC},
+	[RESTART_CAUSE_KILL] = {300, 10 * CLOCK_NS_PER_MS, CLOCK_NS_PER_SEC},
 	[RESTART_CAUSE_CHARGED] = {0},
 };
 

@@ -12,7 +12,7 @@
  *		this slot finishes no chunk. Three of them during which the whole job has come no
  *		further are the end: the next worker would die as well.
  *	kill	someone killed it: 10 ms, 20 ms, ... at most 1 s. As nobody does that to a job for
- *		ever, only a hundred during which the job has come no further are the end.
+ *		ever, only three hundred during which the job has come no further are the end.
  *	charged	it died of the chunk that it was converting: at once, as the chunk's own count
  *		ends that.
  *
