@@ -377,6 +377,79 @@ START_TEST(output_is_bounded_by_input)
 }
 END_TEST
 
+/* --- accounts that were saved ------------------------------------------------------------------
+ */
+
+START_TEST(a_saved_account_fits_after_every_chunk_and_says_where_to_go_on)
+{
+	ck_assert_int_eq(fold_check_saved(&rules, &state), 0);
+	for (unsigned chunk = 0; chunk < 4; chunk++) {
+		struct chunk_accept accept = record_of(chunk);
+
+		ck_assert_int_eq(take(&accept), 0);
+		ck_assert_int_eq(fold_check_saved(&rules, &state), 0);
+		struct chunk_accept last = fold_last_accept(&state);
+		ck_assert_uint_eq(last.end, accept.end);
+		ck_assert_uint_eq(last.end_line, accept.end_line);
+		ck_assert_uint_eq(last.total_rows, accept.total_rows);
+		ck_assert_uint_eq(last.total_error, accept.total_error);
+		ck_assert_uint_eq(last.out_offset + last.out_length,
+				  accept.out_offset + accept.out_length);
+		ck_assert_uint_eq(last.err_offset + last.err_length,
+				  accept.err_offset + accept.err_length);
+		ck_assert_uint_eq(last.overhang_newlines, accept.overhang_newlines);
+		ck_assert_uint_eq(last.overhang_quote_parity, accept.overhang_quote_parity);
+	}
+}
+END_TEST
+
+static void assert_does_not_fit(const struct fold_state *bent, const char *what)
+{
+	ck_assert_msg(fold_check_saved(&rules, bent) == -EPROTO, "%s", what);
+}
+
+#define ASSERT_BENT(member, value)                                                                 \
+	do {                                                                                       \
+		struct fold_state bent = state;                                                    \
+		bent.member = (value);                                                             \
+		assert_does_not_fit(&bent, #member " = " #value);                                  \
+	} while (0)
+
+START_TEST(an_account_that_cannot_be_of_this_lane_does_not_fit)
+{
+	struct chunk_accept accept = first();
+
+	ck_assert_int_eq(take(&accept), 0);
+	ASSERT_BENT(n_folded, 5);
+	ASSERT_BENT(n_folded, 2); /* which its end does not reach */
+	ASSERT_BENT(is_ended, true);
+	ASSERT_BENT(end_flags, 1u << 30);
+	ASSERT_BENT(overhang_quote_parity, 2);
+	ASSERT_BENT(rows, 9);
+	ASSERT_BENT(success, 7);
+	ASSERT_BENT(error, 2);
+	ASSERT_BENT(filtered, 0);
+	ASSERT_BENT(rejects[REJECT_RAGGED], 2);
+	ASSERT_BENT(rejects[REJECT_RAGGED], 0);
+	ASSERT_BENT(input_bytes, 351);
+	ASSERT_BENT(out_end, UINT64_MAX);
+	ASSERT_BENT(err_end, UINT64_MAX);
+	ASSERT_BENT(end, 261);
+	ASSERT_BENT(end, 9);
+	ASSERT_BENT(end, 109);
+	ASSERT_BENT(end_line, 1);
+	rules.limit = 7;
+	assert_does_not_fit(&state, "more rows than the limit");
+}
+END_TEST
+
+START_TEST(an_account_without_chunks_has_no_rows)
+{
+	ASSERT_BENT(out_end, 1);
+	ASSERT_BENT(err_end, 1);
+}
+END_TEST
+
 START_TEST(a_pipe_without_chunks_is_ended_from_the_start)
 {
 	pipe_plan.n_chunks = 0;
@@ -406,6 +479,9 @@ int main(void)
 	tcase_add_test(tcase, unknown_flags_are_refused);
 	tcase_add_test(tcase, rejects_without_an_error_file_need_no_bytes);
 	tcase_add_test(tcase, output_is_bounded_by_input);
+	tcase_add_test(tcase, a_saved_account_fits_after_every_chunk_and_says_where_to_go_on);
+	tcase_add_test(tcase, an_account_that_cannot_be_of_this_lane_does_not_fit);
+	tcase_add_test(tcase, an_account_without_chunks_has_no_rows);
 	tcase_add_test(tcase, a_pipe_without_chunks_is_ended_from_the_start);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);

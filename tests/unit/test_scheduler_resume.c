@@ -216,6 +216,24 @@ START_TEST(what_is_spoilt_is_seen_and_the_rows_are_right)
 }
 END_TEST
 
+/* A good plan, but not the one that the rows were made by: two columns have changed places. */
+START_TEST(a_plan_that_is_not_the_recorded_one_is_not_gone_on_with)
+{
+	char path[128];
+
+	cut_off();
+	in_run_dir(path, "plan.json");
+	char *text = get(world.dirs[DIR_RUN_JOBS], path);
+	char *name = strstr(text, "\"name\",\"note\"");
+	ck_assert_ptr_nonnull(name);
+	memcpy(name, "\"note\",\"name\"", strlen("\"note\",\"name\""));
+	put_text(world.dirs[DIR_RUN_JOBS], path, text);
+	free(text);
+	start_again();
+	assert_all_right();
+}
+END_TEST
+
 START_TEST(an_input_that_has_changed_meanwhile_fails_the_job)
 {
 	cut_off();
@@ -408,6 +426,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_job_goes_on_from_its_checkpoint_after_a_reboot);
 	tcase_add_test(tcase, a_job_without_a_checkpoint_runs_again_after_a_reboot);
 	tcase_add_loop_test(tcase, what_is_spoilt_is_seen_and_the_rows_are_right, 0, 10);
+	tcase_add_test(tcase, a_plan_that_is_not_the_recorded_one_is_not_gone_on_with);
 	tcase_add_loop_test(tcase, an_input_that_has_changed_meanwhile_fails_the_job, 0, 4);
 	tcase_add_test(tcase, a_job_that_waits_to_go_on_can_be_cancelled);
 	tcase_add_test(tcase, a_run_for_once_leaves_nothing_to_go_on_with);
