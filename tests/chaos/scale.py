@@ -20,6 +20,7 @@ REPORT = BUILD / "chaos-report.md"
 ALL = None  # every point that there is
 NUMBERS = {  # harm: (N of the short form, N of the long one)
     "SIGKILL of workers": (60, 1000),
+    "deaths that are seen": (20, 300),
     "SIGKILL of any helper": (20, 300),
     "SIGSTOP of any process": (12, 200),
     "SIGKILL of the supervisor": (10, 200),
