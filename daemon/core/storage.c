@@ -23,11 +23,14 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/core/child.h"
 
-#define MAX_SENT 16
+#define MAX_SENT	 16
+#define SEND_RETRY_NS	 (10 * CLOCK_NS_PER_MS)
+#define SEND_PATIENCE_NS (10 * CLOCK_NS_PER_SEC)
 
 struct pending {
 	struct storage_request request;
@@ -47,6 +50,8 @@ struct storage {
 	int socket_fd; /* -1: no process */
 	struct loop_source *socket_source;
 	struct loop_source *lost_timer; /* fires at once while there is something in `lost` */
+	struct loop_source *send_timer; /* tries again what could not be sent for want of memory */
+	int64_t send_until_ns;		/* no longer than that; 0: all could be sent so far */
 	struct queue queue;		/* the first n_sent have been sent */
 	struct queue lost;
 	size_t n_sent;
@@ -189,9 +194,30 @@ static int pending_send(const struct pending *pending, int socket_fd)
 	return n < 0 ? -errno : 0;
 }
 
+static bool is_passing(int error)
+{
+	return error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN || error == -ETOOMANYREFS;
+}
+
+/* No reply will give another chance, but time may. Returns 0, or `error` if that was hoped enough.
+ */
+static int storage_put_off(struct storage *storage, int error)
+{
+	int64_t now_ns = clock_monotonic_ns();
+	if (storage->send_until_ns == 0) {
+		storage->send_until_ns = now_ns + SEND_PATIENCE_NS;
+	}
+	if (!is_passing(error) || now_ns >= storage->send_until_ns ||
+	    loop_timer_arm(storage->send_timer, now_ns + SEND_RETRY_NS) < 0) {
+		storage->send_until_ns = 0;
+		return error;
+	}
+	return 0;
+}
+
 /*
- * Sends what may be sent. Returns 0, or -errno if the oldest request can't be and no reply will
- * give another chance. A dead process is no error here: the socket tells it to on_socket.
+ * Sends what may be sent. Returns 0, or -errno if the oldest request can't be and there will be no
+ * other chance. A dead process is no error here: the socket tells it to on_socket.
  */
 static int storage_pump(struct storage *storage)
 {
@@ -205,11 +231,21 @@ static int storage_pump(struct storage *storage)
 			return 0;
 		}
 		if (r < 0) {
-			return storage->n_sent > 0 ? 0 : r;
+			return storage->n_sent > 0 ? 0 : storage_put_off(storage, r);
 		}
 		storage->n_sent++;
+		storage->send_until_ns = 0;
 	}
 	return 0;
+}
+
+static void on_send_again(void *userdata, int64_t now_ns)
+{
+	struct storage *storage = userdata;
+	if (storage_pump(storage) < 0) {
+		log_error("storage: cannot send to the process, giving up what waits");
+		storage_lose_all(storage);
+	}
 }
 
 /* Returns 1 and a reply; 0 if there is none yet; -errno if the process is of no more use. */
@@ -294,7 +330,11 @@ int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage)
 	queue_init(&storage->queue);
 	queue_init(&storage->lost);
 	int r = loop_add_timer(loop, on_lost, storage, &storage->lost_timer);
+	if (r == 0) {
+		r = loop_add_timer(loop, on_send_again, storage, &storage->send_timer);
+	}
 	if (r < 0) {
+		loop_source_free(storage->lost_timer);
 		free(storage);
 		return r;
 	}
@@ -313,6 +353,7 @@ struct storage *storage_free(struct storage *storage)
 		pending_free(pending);
 	}
 	loop_source_free(storage->lost_timer);
+	loop_source_free(storage->send_timer);
 	free(storage);
 	return NULL;
 }
@@ -337,8 +378,11 @@ int storage_submit(struct storage *storage, const struct storage_request *reques
 	pending->userdata = userdata;
 	queue_push(&storage->queue, pending);
 	r = storage_pump(storage);
+	if (r < 0 && storage->queue.head != pending) {
+		storage_lose_all(storage); /* others wait before it: all are answered as lost */
+		return 0;
+	}
 	if (r < 0) {
-		/* Nothing was sent before it, so it is the only one. */
 		pending_free(queue_pop(&storage->queue));
 	}
 	return r;

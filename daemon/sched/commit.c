@@ -47,6 +47,8 @@
 
 #define HEAD_LINES	 1000
 #define MAX_N_REPEATS	 4
+#define MAX_N_PUT_OFFS	 100
+#define PUT_OFF_NS	 (100 * CLOCK_NS_PER_MS)
 #define STATE_FILE_MODE	 0640
 #define COMMIT_FILE_NAME "commit.json"
 #define RESULT_FILE_NAME "result.json"
@@ -72,8 +74,10 @@ struct commit {
 	void *userdata;
 	int64_t started_at_ns;
 	enum step step;
-	size_t index;	    /* of the output that the step is at */
-	unsigned n_repeats; /* of this request */
+	size_t index;		   /* of the output that the step is at */
+	unsigned n_repeats;	   /* of this request */
+	struct loop_source *timer; /* what could not even be asked for is tried again */
+	unsigned n_put_offs;
 	bool is_unsynced, is_unsaved;
 	int status; /* of the step that failed */
 	struct failure failure;
@@ -412,12 +416,23 @@ static void commit_fail(struct commit *commit, int status, const char *why)
 	commit->index = 0;
 }
 
+/* For want of memory or descriptors, which may come back. False: it is not, or not any more. */
+static bool put_off(struct commit *commit, int error)
+{
+	if (!failure_is_passing(-error) || commit->n_put_offs >= MAX_N_PUT_OFFS ||
+	    loop_timer_arm(commit->timer, clock_monotonic_ns() + PUT_OFF_NS) < 0) {
+		return false;
+	}
+	commit->n_put_offs++;
+	return true;
+}
+
 /* Goes on until something is under way or all is done. */
 static void commit_run(struct commit *commit)
 {
 	for (;;) {
 		int r = commit_advance(commit);
-		if (r == 0) {
+		if (r == 0 || (r < 0 && put_off(commit, r))) {
 			return;
 		}
 		if (r > 0) {
@@ -430,6 +445,11 @@ static void commit_run(struct commit *commit)
 					     : COMMIT_DURABLE;
 	commit->fn(commit->userdata, commit->status < 0 ? commit->status : published,
 		   commit->failure.reason, commit->failure.message);
+}
+
+static void on_timer(void *userdata, int64_t now_ns)
+{
+	commit_run(userdata);
 }
 
 static void on_reply(void *userdata, const struct storage_reply *reply)
@@ -458,10 +478,13 @@ int commit_start(const struct commit_options *options, commit_done_fn fn, void *
 	commit->fn = fn;
 	commit->userdata = userdata;
 	commit->started_at_ns = clock_monotonic_ns();
-	/* RESULT is never skipped, so something is under way after this, or it has failed. */
-	int r = commit_advance(commit);
+	int r = loop_add_timer(options->loop, on_timer, commit, &commit->timer);
+	if (r == 0) {
+		/* RESULT is never skipped: something is under way after this, or it has failed. */
+		r = commit_advance(commit);
+	}
 	if (r < 0) {
-		free(commit);
+		commit_free(commit);
 		return r;
 	}
 	*ret_commit = commit;
@@ -470,6 +493,9 @@ int commit_start(const struct commit_options *options, commit_done_fn fn, void *
 
 struct commit *commit_free(struct commit *commit)
 {
-	free(commit);
+	if (commit) {
+		loop_source_free(commit->timer);
+		free(commit);
+	}
 	return NULL;
 }

@@ -32,6 +32,7 @@ struct commit_output {
 };
 
 struct commit_options {
+	struct loop *loop;
 	struct storage *storage;
 	int job_dir_fd;			   /* <state_dir>/jobs/ID */
 	int active_dir_fd, receipt_dir_fd; /* spool/active, spool/done or spool/failed */

@@ -337,6 +337,7 @@ int run_publish(struct run *run)
 {
 	bool is_ok = run->result->state == JOB_STATE_COMPLETED;
 
+	run->commit_options.loop = run->env->loop;
 	run->commit_options.storage = run->storage;
 	run->commit_options.job_dir_fd = run->job_dir_fd;
 	run->commit_options.active_dir_fd = run->env->active_dir_fd;

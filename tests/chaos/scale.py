@@ -28,6 +28,7 @@ NUMBERS = {  # harm: (N of the short form, N of the long one)
     "all die after a syscall of the storage": (8, ALL),
     "supervisor dies at a syscall": (8, ALL),
     "a call fails once": (16, ALL),
+    "a request cannot be sent": (8, ALL),
     "a call fails for ever": (5, 200),
     "clock jumps": (8, 100),
     "small jobs": (200, 10_000),

@@ -169,6 +169,14 @@ def test_any_call_may_fail_once(bench, report, rng):
     try_faults(harm, faults_at(harm, bench.points(), rng, True), bench, report)
 
 
+def test_what_the_daemon_cannot_ask_for_is_asked_for_later(bench, report, rng):
+    """A request that is not sent for want of memory or descriptors, wherever in a job's life, leaves nothing undone."""
+    harm = "a request cannot be sent"
+    points = [Fault("daemon", call, number, rng.choice(ERRORS[call]), True) for mode, call, number in bench.points()
+              if mode == "daemon" and call in ("sendmsg", "memfd_create", "fcntl")]
+    try_faults(harm, scale.sample(harm, points, rng), bench, report)
+
+
 def test_any_call_may_fail_for_ever(bench, report, rng):
     harm = "a call fails for ever"
     try_faults(harm, faults_at(harm, bench.points(), rng, False), bench, report)

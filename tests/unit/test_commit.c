@@ -87,7 +87,8 @@ static void setup(void)
 	open_outputs();
 	outcome = (struct outcome){0};
 	commit = NULL;
-	options = (struct commit_options){.storage = fixture.storage,
+	options = (struct commit_options){.loop = fixture.loop,
+					  .storage = fixture.storage,
 					  .job_dir_fd = job_fd,
 					  .active_dir_fd = active_fd,
 					  .receipt_dir_fd = done_fd,
