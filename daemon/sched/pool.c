@@ -459,8 +459,10 @@ struct pool_slot_info pool_slot(const struct pool *pool, uint32_t slot)
 {
 	const struct slot *found = &pool->slots[slot];
 
-	return (struct pool_slot_info){
-		.state = found->state, .pid = found->pid, .generation = found->generation};
+	return (struct pool_slot_info){.state = found->state,
+				       .pid = found->pid,
+				       .generation = found->generation,
+				       .was_started = found->was_started};
 }
 
 uint32_t pool_n_alive(const struct pool *pool)

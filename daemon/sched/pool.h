@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/model/chunk_table.h"
@@ -54,6 +55,7 @@ struct pool_slot_info {
 	enum pool_slot_state state;
 	pid_t pid; /* 0: none */
 	uint32_t generation;
+	bool was_started; /* there has been a worker, or an attempt at one */
 };
 
 /* Starts all slots (at least one): the first now, the others from the loop, one in each turn.

@@ -220,7 +220,9 @@ void watch_tick(struct watch *watch, const struct pool *pool, int64_t now_ns)
 	for (uint32_t slot = 0; slot < watch->n_slots; slot++) {
 		struct pool_slot_info info = pool_slot(pool, slot);
 
-		sample(watch, slot, &info, now_ns);
+		if (info.was_started) { /* else there is no stats file yet, and none is missed */
+			sample(watch, slot, &info, now_ns);
+		}
 	}
 	sample_pss(watch, now_ns);
 	sum_memory(watch);

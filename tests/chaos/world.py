@@ -217,7 +217,13 @@ def stop_and_search(daemon, figures=None):
     """Ends a daemon whose jobs have all ended; returns what it leaves behind."""
     code = daemon.stop()
     found = [] if code == 0 else [f"exit code {code}"]
-    found += [f"process {pid}" for pid in {*processes_of(daemon.tree), *session_of(daemon.pid)}]
+
+    def processes():
+        return {*processes_of(daemon.tree), *session_of(daemon.pid)}
+    try:
+        wait_until(lambda: not processes(), "the last of them to be reaped", timeout=2)
+    except AssertionError:
+        found += [f"process {pid}" for pid in processes()]
     found += files_left(daemon)
     daemon.check_log()
     if figures is not None:

@@ -43,6 +43,14 @@ def test_the_numbers_of_a_running_job_only_grow(start):
     check_right(daemon, daemon.job(job_id))
 
 
+def test_no_stats_file_is_missed_before_there_is_a_worker(start):
+    daemon = start(max_workers=8, chunk_size=64)
+    daemon.write("in.csv", b"a,b\n" + b"1,2\n" * 20000)
+    assert daemon.run(spec_of("in.csv", "o", workers=8), "eight")["state"] == "completed"
+    assert "stats file" not in daemon.log
+    assert not daemon.metric("zooparallel_stats_files_invalid_total")
+
+
 def test_every_worker_is_shown(start):
     daemon = start_slow(start)
     job_id = drop_slow(daemon, workers=3)
