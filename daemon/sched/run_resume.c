@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/util/clock.h"
 #include "common/util/fd.h"
@@ -149,10 +150,19 @@ static void on_tidied(void *userdata, int status)
 	}
 }
 
-/* Rows behind the watermark are of no use: cut off, and the runtime files of another boot too. */
+/*
+ * Rows behind the watermark are of no use: cut off, and the runtime files of another boot too. The
+ * table that tells of those rows goes first: whoever comes after a kill must not believe it.
+ */
 static void tidy(struct run *run)
 {
 	const struct resume *resume = run->job->resume;
+
+	if (resume->is_live && unlinkat(run->run_dir_fd, RUN_TABLE_NAME, 0) < 0 &&
+	    errno != ENOENT) {
+		fail(run, "cannot remove the chunk table of another build", -errno);
+		return;
+	}
 	int r = batch_new(run->env->loop, run->storage, run->job->id, on_tidied, run, &run->batch);
 
 	if (r < 0) {

@@ -2,6 +2,8 @@
 /* Daemons that end while a job runs, and what the next one makes of what they have left. */
 #include "tests/unit/scheduler_world.h"
 
+#include "daemon/sched/account_pages.h"
+
 #define N_ROWS	 60000u
 #define MIN_ROWS 2000
 
@@ -216,6 +218,36 @@ START_TEST(what_is_spoilt_is_seen_and_the_rows_are_right)
 }
 END_TEST
 
+/* What was written by another build, and not folded, is no more worth than garbage. */
+START_TEST(another_build_goes_on_from_the_folded_rows)
+{
+	struct account_pages pages = {0};
+	struct account account;
+	char path[128];
+
+	cut_off();
+	CLEANUP(fd_closep)
+	int run_dir_fd = openat(world.dirs[DIR_RUN_JOBS], world.id, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(account_pages_read(run_dir_fd, &account), 0);
+	account.build_id++;
+	account.sequence++;
+	ck_assert_int_eq(account_pages_create(run_dir_fd, account.n_lanes, &pages), 0);
+	account_pages_write(&pages, &account);
+	ck_assert_int_eq(account_pages_publish(run_dir_fd), 0);
+	account_pages_close(&pages);
+	part_name(path, 0);
+	int fd = openat(world.data_fd, path, O_WRONLY | O_CLOEXEC);
+	for (off_t at = 0; at < 1000000; at += 6) {
+		ck_assert_int_eq(pwrite(fd, "wrong\n", 6, (off_t)account.lanes[0].out_end + at), 6);
+	}
+	fd_close(fd);
+	account_deinit(&account);
+	start_again();
+	ck_assert_int_ge(n_rows_before, MIN_ROWS);
+	assert_all_right();
+}
+END_TEST
+
 /* A good plan, but not the one that the rows were made by: two columns have changed places. */
 START_TEST(a_plan_that_is_not_the_recorded_one_is_not_gone_on_with)
 {
@@ -426,6 +458,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_job_goes_on_from_its_checkpoint_after_a_reboot);
 	tcase_add_test(tcase, a_job_without_a_checkpoint_runs_again_after_a_reboot);
 	tcase_add_loop_test(tcase, what_is_spoilt_is_seen_and_the_rows_are_right, 0, 10);
+	tcase_add_loop_test(tcase, another_build_goes_on_from_the_folded_rows, 0, 4);
 	tcase_add_test(tcase, a_plan_that_is_not_the_recorded_one_is_not_gone_on_with);
 	tcase_add_loop_test(tcase, an_input_that_has_changed_meanwhile_fails_the_job, 0, 4);
 	tcase_add_test(tcase, a_job_that_waits_to_go_on_can_be_cancelled);
