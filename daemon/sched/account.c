@@ -125,12 +125,20 @@ void account_deinit(struct account *account)
 	*account = (struct account){0};
 }
 
-struct fold_state account_sum(const struct account *account)
+int account_keep_newest(struct account *newest, const void *data, size_t len)
 {
-	struct fold_state sum = {0};
+	struct account account = {0};
+	int r = account_decode(data, len, &account);
 
-	for (size_t i = 0; i < account->n_lanes; i++) {
-		fold_add(&sum, &account->lanes[i]);
+	if (r == -ENOMEM) {
+		account_deinit(newest);
+		return r;
 	}
-	return sum;
+	if (r < 0 || (newest->owned != NULL && account.sequence < newest->sequence)) {
+		account_deinit(&account);
+		return 0;
+	}
+	account_deinit(newest);
+	*newest = account;
+	return 1;
 }

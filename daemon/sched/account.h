@@ -43,5 +43,8 @@ void account_encode(const struct account *account, void *at);
 int account_decode(const void *data, size_t len, struct account *ret_account) MUST_CHECK;
 void account_deinit(struct account *account);
 
-/* Sum of all lanes (end, end_line and flags mean nothing in it). */
-struct fold_state account_sum(const struct account *account);
+/*
+ * For the places that an account is kept in: *newest, {0} before the first one, becomes what is in
+ * this place if that is whole and later. Returns 1 if so, 0 if not; -ENOMEM with *newest freed.
+ */
+int account_keep_newest(struct account *newest, const void *data, size_t len) MUST_CHECK;

@@ -79,25 +79,20 @@ void account_pages_spoil(struct account_pages *pages)
 /* Both are tried, wherever a file of this length has them. */
 static int read_newest(const char *data, size_t len, struct account *ret_account)
 {
-	int found = -EINVAL;
+	struct account newest = {0};
 
 	for (size_t i = 0; i < N_PAGES; i++) {
-		struct account account = {0};
-		int r = account_decode(data + i * (len / N_PAGES), len / N_PAGES, &account);
+		int r = account_keep_newest(&newest, data + i * (len / N_PAGES), len / N_PAGES);
 
-		if (r == -ENOMEM) {
-			account_deinit(ret_account);
+		if (r < 0) {
 			return r;
 		}
-		if (r < 0 || (found == 0 && account.sequence < ret_account->sequence)) {
-			account_deinit(&account);
-			continue;
-		}
-		account_deinit(ret_account);
-		*ret_account = account;
-		found = 0;
 	}
-	return found;
+	if (newest.owned == NULL) {
+		return -EINVAL;
+	}
+	*ret_account = newest;
+	return 0;
 }
 
 int account_pages_read(int run_dir_fd, struct account *ret_account)
@@ -113,6 +108,5 @@ int account_pages_read(int run_dir_fd, struct account *ret_account)
 	if (r < 0) {
 		return r;
 	}
-	*ret_account = (struct account){0};
 	return read_newest(data.data != NULL ? data.data : "", data.len, ret_account);
 }

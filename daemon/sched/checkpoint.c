@@ -50,19 +50,10 @@ struct checkpoint {
 
 static void on_step(void *userdata, int status);
 
-static int read_plan(const struct checkpoint *checkpoint, struct buf *text)
-{
-	CLEANUP(fd_closep)
-	int fd = openat(checkpoint->options.run_dir_fd, PLAN_FILE_NAME,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? -errno : fd_read_all(fd, PLAN_MAX_BYTES, text);
-}
-
 static int add_plan(struct checkpoint *checkpoint)
 {
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
-	int r = read_plan(checkpoint, &text);
+	int r = plan_file_read_text(checkpoint->options.run_dir_fd, &text);
 
 	if (r == 0) {
 		batch_write(checkpoint->batch, checkpoint->options.job_dir_fd, PLAN_FILE_NAME,
@@ -156,6 +147,7 @@ static void on_step(void *userdata, int status)
 	}
 	if (step == STEP_RECORD) {
 		checkpoint->next_record = (checkpoint->next_record + 1) % CHECKPOINT_N_RECORDS;
+		checkpoint->options.written(checkpoint->options.userdata);
 		rest(checkpoint);
 		return;
 	}
@@ -231,8 +223,8 @@ void checkpoint_record_name(unsigned record, char ret_name[static CHECKPOINT_NAM
 	snprintf(ret_name, CHECKPOINT_NAME_SIZE, "checkpoint-%u", record);
 }
 
-/* A record that is missing, torn or of another version is none: only -ENOMEM is an error. */
-static int read_record(int job_dir_fd, unsigned record, struct account *ret_account)
+/* 1: this one is the newest so far; 0: it is not, is missing, torn or of another version. */
+static int read_record(int job_dir_fd, unsigned record, struct account *newest)
 {
 	CLEANUP(buf_deinit) struct buf data = BUF_INIT;
 	char name[CHECKPOINT_NAME_SIZE];
@@ -241,34 +233,30 @@ static int read_record(int job_dir_fd, unsigned record, struct account *ret_acco
 	CLEANUP(fd_closep)
 	int fd = openat(job_dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	int r = fd < 0 ? -errno : fd_read_all(fd, RECORD_MAX_BYTES, &data);
-	if (r == 0) {
-		r = account_decode(data.data != NULL ? data.data : "", data.len, ret_account);
+	if (r == -ENOMEM) {
+		account_deinit(newest);
+		return r;
 	}
-	return r < 0 && r != -ENOMEM ? -ENOENT : r;
+	return r < 0 || data.len == 0 ? 0 : account_keep_newest(newest, data.data, data.len);
 }
 
 int checkpoint_read(int job_dir_fd, struct account *ret_account, unsigned *ret_next_record)
 {
 	struct account newest = {0};
-	int found = -ENOENT;
+	unsigned newest_record = 0;
 
 	for (unsigned record = 0; record < CHECKPOINT_N_RECORDS; record++) {
-		struct account account = {0};
-		int r = read_record(job_dir_fd, record, &account);
+		int r = read_record(job_dir_fd, record, &newest);
 
-		if (r == -ENOMEM) {
-			account_deinit(&newest);
+		if (r < 0) {
 			return r;
 		}
-		if (r < 0 || (found == 0 && account.sequence < newest.sequence)) {
-			account_deinit(&account);
-			continue;
-		}
-		account_deinit(&newest);
-		newest = account;
-		*ret_next_record = (record + 1) % CHECKPOINT_N_RECORDS;
-		found = 0;
+		newest_record = r > 0 ? record : newest_record;
+	}
+	if (newest.owned == NULL) {
+		return -ENOENT;
 	}
 	*ret_account = newest;
-	return found;
+	*ret_next_record = (newest_record + 1) % CHECKPOINT_N_RECORDS;
+	return 0;
 }

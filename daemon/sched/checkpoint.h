@@ -30,6 +30,8 @@ struct checkpoint_options {
 	unsigned next_record; /* whose turn it is */
 	/* Adds the encoded account as it is now. Returns 1; 0 if nothing is new; -errno. */
 	int (*take)(void *userdata, struct buf *out);
+	/* What was taken is on disk. */
+	void (*written)(void *userdata);
 	/* An output could not be synced: what became of its bytes is not known. Not called twice.
 	 */
 	void (*failed)(void *userdata, int status);

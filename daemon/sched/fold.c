@@ -355,7 +355,7 @@ struct chunk_accept fold_last_accept(const struct fold_state *state)
 	};
 }
 
-void fold_add(struct fold_state *sum, const struct fold_state *state)
+static void add(struct fold_state *sum, const struct fold_state *state)
 {
 	sum->n_folded += state->n_folded;
 	sum->rows += state->rows;
@@ -368,6 +368,16 @@ void fold_add(struct fold_state *sum, const struct fold_state *state)
 	sum->input_bytes += state->input_bytes;
 	sum->out_end += state->out_end;
 	sum->err_end += state->err_end;
+}
+
+struct fold_state fold_sum(const struct fold_state *lanes, size_t n_lanes)
+{
+	struct fold_state sum = {0};
+
+	for (size_t i = 0; i < n_lanes; i++) {
+		add(&sum, &lanes[i]);
+	}
+	return sum;
 }
 
 void fold_hold(struct fold_state *held, const struct fold_state *state)

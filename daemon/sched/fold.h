@@ -60,8 +60,8 @@ int fold_check_saved(const struct fold_rules *rules, const struct fold_state *st
 /* The record of the last chunk that was taken over, as far as the next one needs it. */
 struct chunk_accept fold_last_accept(const struct fold_state *state);
 
-/* Adds an account to a sum of several lanes (end, end_line and flags mean nothing in a sum). */
-void fold_add(struct fold_state *sum, const struct fold_state *state);
+/* Sum of an account's lanes (end, end_line and flags mean nothing in it). */
+struct fold_state fold_sum(const struct fold_state *lanes, size_t n_lanes);
 
 /* Raises each counter of `held` to that of `state`; end, end_line and flags mean nothing in it. */
 void fold_hold(struct fold_state *held, const struct fold_state *state);

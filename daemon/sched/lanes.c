@@ -130,12 +130,7 @@ bool lanes_exceed_rejects(const struct lanes *lanes)
 
 struct fold_state lanes_sum(const struct lanes *lanes)
 {
-	struct fold_state sum = {0};
-
-	for (size_t i = 0; i < lanes->n_lanes; i++) {
-		fold_add(&sum, &lanes->states[i]);
-	}
-	return sum;
+	return fold_sum(lanes->states, lanes->n_lanes);
 }
 
 /* The account as it will be once all that is accepted in a row is written. */

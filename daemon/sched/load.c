@@ -150,7 +150,7 @@ static int load_resume(struct scheduler *scheduler, struct job *job)
 		return r;
 	}
 	const struct account *account = &job->resume->account;
-	job->held = account_sum(account);
+	job->held = fold_sum(account->lanes, account->n_lanes);
 	job->tally = account->tally;
 	job->started_at_ns = account->started_at_ns;
 	return 0;

@@ -25,17 +25,20 @@ static bool plan_fits(const struct plan *plan, size_t n_pipes, size_t n_roots)
 	return true;
 }
 
-int plan_file_read(int dir_fd, size_t n_pipes, size_t n_roots, struct plan **ret_plan)
+int plan_file_read_text(int dir_fd, struct buf *text)
 {
 	CLEANUP(fd_closep)
 	int fd = openat(dir_fd, PLAN_FILE_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd_read_all(fd, PLAN_MAX_BYTES, text);
+}
+
+int plan_file_read(int dir_fd, size_t n_pipes, size_t n_roots, struct plan **ret_plan)
+{
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
 	CLEANUP(plan_freep) struct plan *plan = NULL;
+	int r = plan_file_read_text(dir_fd, &text);
 
-	if (fd < 0) {
-		return -errno;
-	}
-	int r = fd_read_all(fd, PLAN_MAX_BYTES, &text);
 	if (r < 0) {
 		return r;
 	}

@@ -110,8 +110,15 @@ static int take(void *userdata, struct buf *out)
 
 	account_encode(&account, out->data + out->len);
 	out->len += size;
-	run->n_checkpointed = n_folded;
+	run->n_taken = n_folded;
 	return 1;
+}
+
+static void on_written(void *userdata)
+{
+	struct run *run = userdata;
+
+	run->n_checkpointed = run->n_taken;
 }
 
 static void on_sync_failed(void *userdata, int status)
@@ -142,6 +149,7 @@ int run_checkpoint_start(struct run *run)
 		.is_plan_saved = is_resumed && run->saved_plan_checksum != run->plan->checksum,
 		.next_record = is_resumed ? resume->next_record : 0,
 		.take = take,
+		.written = on_written,
 		.failed = on_sync_failed,
 		.userdata = run,
 	};

@@ -16,15 +16,6 @@
 #include "common/util/num.h"
 #include "daemon/sched/run_private.h"
 
-static void fail_step(struct run *run, enum job_reason reason, const char *what, int error)
-{
-	struct failure failure;
-
-	failure_set(&failure, failure_reason_of(-error, reason), "%s: %s", what, strerror(-error));
-	failure.is_passing = failure_is_passing(-error);
-	run_abandon(run, &failure);
-}
-
 /* --- the result ------------------------------------------------------------------------------- */
 
 static void fill_pipe(struct job_result_pipe *pipe, const struct fold_state *state)
@@ -364,7 +355,7 @@ static void step_commit(struct run *run)
 	}
 	if (r < 0) {
 		run->failure.reason = JOB_REASON_OK;
-		fail_step(run, JOB_REASON_INTERNAL, "cannot publish the outputs", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot publish the outputs", r);
 	}
 }
 
@@ -381,8 +372,8 @@ static void on_settled(void *userdata, int status)
 		run_close(run);
 	} else if (status < 0) {
 		run->failure.reason = JOB_REASON_OK;
-		fail_step(run, JOB_REASON_IO_ERROR, "cannot write the first rejects to the state",
-			  status);
+		run_fail_step(run, JOB_REASON_IO_ERROR,
+			      "cannot write the first rejects to the state", status);
 	} else {
 		step_commit(run);
 	}
@@ -401,7 +392,7 @@ static void step_settle(struct run *run)
 	run->phase = RUN_PHASE_SETTLING;
 	int r = batch_new(run->env->loop, run->storage, run->job->id, on_settled, run, &run->batch);
 	if (r < 0) {
-		fail_step(run, JOB_REASON_INTERNAL, "cannot settle", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot settle", r);
 		return;
 	}
 	for (size_t i = 0; i < run->outputs.n_files; i++) {
@@ -515,7 +506,7 @@ void run_conclude(struct run *run)
 	int r = input_check_start(&options, &run->input_check);
 	if (r < 0) {
 		run->failure.reason = JOB_REASON_OK;
-		fail_step(run, JOB_REASON_INTERNAL, "cannot check the inputs", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot check the inputs", r);
 	}
 }
 

@@ -69,7 +69,8 @@ struct run {
 	uint64_t account_sequence;
 	uint64_t *inodes;	      /* of `outputs`, for the account */
 	uint64_t saved_plan_checksum; /* of the plan in the state directory */
-	uint64_t n_checkpointed;      /* chunks that the last checkpoint had */
+	uint64_t n_taken;	      /* chunks that the checkpoint under way has */
+	uint64_t n_checkpointed;      /* chunks that the last one on disk has */
 	uint64_t n_resumed;	      /* chunks that were there at the start */
 	struct checkpoint *checkpoint;
 	uint32_t n_workers;
@@ -167,3 +168,9 @@ void run_close(struct run *run);
 
 /* Keeps the failure, if it is the first one, and unwinds the run from wherever it is. */
 void run_abandon(struct run *run, const struct failure *failure);
+
+/*
+ * The same for -errno of what the run tried ("cannot ..."): reason, unless the error names another
+ * (failure_reason_of). Whether a later attempt may help goes by the error.
+ */
+void run_fail_step(struct run *run, enum job_reason reason, const char *what, int error);

@@ -19,16 +19,6 @@
 #include "daemon/sched/resume.h"
 #include "daemon/sched/run_private.h"
 
-static void fail(struct run *run, const char *what, int error)
-{
-	struct failure failure;
-
-	failure_set(&failure, failure_reason_of(-error, JOB_REASON_INTERNAL), "%s: %s", what,
-		    strerror(-error));
-	failure.is_passing = failure_is_passing(-error);
-	run_abandon(run, &failure);
-}
-
 /* --- what there is ---------------------------------------------------------------------------- */
 
 static int open_plan(struct run *run)
@@ -144,7 +134,8 @@ static void on_tidied(void *userdata, int status)
 		}
 	}
 	if (r < 0) {
-		fail(run, "cannot go on with what the run before has left", r);
+		run_fail_step(run, JOB_REASON_INTERNAL,
+			      "cannot go on with what the run before has left", r);
 	} else {
 		go_on(run);
 	}
@@ -160,13 +151,15 @@ static void tidy(struct run *run)
 
 	if (resume->is_live && unlinkat(run->run_dir_fd, RUN_TABLE_NAME, 0) < 0 &&
 	    errno != ENOENT) {
-		fail(run, "cannot remove the chunk table of another build", -errno);
+		run_fail_step(run, JOB_REASON_INTERNAL,
+			      "cannot remove the chunk table of another build", -errno);
 		return;
 	}
 	int r = batch_new(run->env->loop, run->storage, run->job->id, on_tidied, run, &run->batch);
 
 	if (r < 0) {
-		fail(run, "cannot go on with what the run before has left", r);
+		run_fail_step(run, JOB_REASON_INTERNAL,
+			      "cannot go on with what the run before has left", r);
 		return;
 	}
 	if (!resume->is_live) {
@@ -200,7 +193,8 @@ bool run_resume(struct run *run)
 	int r = open_all(run);
 
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE) {
-		fail(run, "cannot open what the run before has left", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot open what the run before has left",
+			      r);
 		return true;
 	}
 	if (r < 0) {
@@ -224,7 +218,7 @@ bool run_resume(struct run *run)
 	run->account_sequence = run->job->resume->account.sequence;
 	r = input_check_start(&options, &run->input_check);
 	if (r < 0) {
-		fail(run, "cannot check the inputs", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot check the inputs", r);
 	}
 	return true;
 }

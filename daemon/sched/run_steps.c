@@ -54,7 +54,7 @@ void run_abandon(struct run *run, const struct failure *failure)
 	}
 }
 
-static void abandon(struct run *run, enum job_reason reason, const char *what, int error)
+void run_fail_step(struct run *run, enum job_reason reason, const char *what, int error)
 {
 	struct failure failure;
 
@@ -129,7 +129,7 @@ static void on_tick(void *userdata, int64_t now_ns)
 	run_limits_look(run, clock_monotonic_ns());
 	int r = arm_tick(run);
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot set a timer", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot set a timer", r);
 	}
 }
 
@@ -330,7 +330,7 @@ void run_convert(struct run *run, const struct chunk_table *old_table)
 		r = start_workers(run, old_table);
 	}
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot start the workers", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot start the workers", r);
 	}
 }
 
@@ -347,7 +347,7 @@ static void step_convert(struct run *run)
 	run->saved_plan_checksum = run->plan->checksum;
 	int r = lanes_init(&run->lanes, run->plan, run->job->spec);
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot start the workers", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot start the workers", r);
 	} else {
 		run_convert(run, NULL);
 	}
@@ -398,13 +398,14 @@ static void step_prepare(struct run *run)
 	run->phase = RUN_PHASE_PREPARING;
 	int r = run_make_run_dir(run);
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot make the job's runtime directory", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot make the job's runtime directory",
+			      r);
 		return;
 	}
 	options.run_dir_fd = run->run_dir_fd;
 	r = prepare_start(&options, &run->prepare);
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot start a worker", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot start a worker", r);
 	}
 }
 
@@ -418,7 +419,8 @@ static void on_swept(void *userdata, int status)
 	if (run->failure.reason != JOB_REASON_OK) {
 		run_close(run);
 	} else if (status < 0) {
-		abandon(run, JOB_REASON_IO_ERROR, "cannot remove what an earlier run left", status);
+		run_fail_step(run, JOB_REASON_IO_ERROR, "cannot remove what an earlier run left",
+			      status);
 	} else {
 		step_prepare(run);
 	}
@@ -447,7 +449,7 @@ static void step_sweep(struct run *run)
 		return;
 	}
 	if (r == -ENOMEM) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot open the outputs", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot open the outputs", r);
 	} else if (!run->job->is_rerun) {
 		step_prepare(run);
 	} else if (run->job->resume == NULL || !run_resume(run)) {
@@ -463,7 +465,7 @@ void run_start_over(struct run *run)
 	run->phase = RUN_PHASE_SWEEPING;
 	run->is_started_over = true;
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot sweep", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot sweep", r);
 		return;
 	}
 	run_unlink_records(run, run->batch);
@@ -528,7 +530,7 @@ static void step_lock(struct run *run)
 	}
 	run->timer = loop_source_free(run->timer);
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot lock the job", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot lock the job", r);
 		return;
 	}
 	step_sweep(run);
@@ -543,7 +545,7 @@ void run_begin(void *userdata)
 	run->defer = loop_source_free(run->defer);
 	int r = run_limits_begin(run);
 	if (r < 0) {
-		abandon(run, JOB_REASON_INTERNAL, "cannot set a timer", r);
+		run_fail_step(run, JOB_REASON_INTERNAL, "cannot set a timer", r);
 		return;
 	}
 	step_lock(run);

@@ -7,7 +7,7 @@
 
 #include "common/util/macro.h"
 
-enum { UNIT_TIMEOUT_SECONDS = 60 };
+enum { UNIT_TIMEOUT_SECONDS = 90 };
 
 /* What meson takes for "skipped". */
 enum { UNIT_SKIPPED = 77 };
@@ -30,23 +30,37 @@ enum { UNIT_SKIPPED = 77 };
 				   : UNIT_SKIPPED;                                                 \
 	}
 
-static inline int unit_run(const char *name, const TTest *const *tests, size_t n_tests, SFun setup,
-			   SFun teardown)
+/* Tests are added by tcase_add_test() and its like, then all are run: for main(), as its value. */
+static inline TCase *unit_begin(SFun setup, SFun teardown)
 {
-	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create("unit");
-	SRunner *runner;
-	int n_failed;
 
 	tcase_set_timeout(tcase, UNIT_TIMEOUT_SECONDS);
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	for (size_t i = 0; i < n_tests; i++) {
-		tcase_add_test(tcase, tests[i]);
-	}
+	return tcase;
+}
+
+static inline int unit_end(const char *name, TCase *tcase)
+{
+	Suite *suite = suite_create(name);
+	SRunner *runner;
+	int n_failed;
+
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static inline int unit_run(const char *name, const TTest *const *tests, size_t n_tests, SFun setup,
+			   SFun teardown)
+{
+	TCase *tcase = unit_begin(setup, teardown);
+
+	for (size_t i = 0; i < n_tests; i++) {
+		tcase_add_test(tcase, tests[i]);
+	}
+	return unit_end(name, tcase);
 }

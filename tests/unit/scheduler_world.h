@@ -29,6 +29,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/core/storage.h"
 #include "daemon/sched/scheduler.h"
+#include "tests/support/unit.h"
 #include "tests/unit/scheduler_parts.h"
 
 #define PATIENCE_NS (30 * CLOCK_NS_PER_SEC)

@@ -68,7 +68,7 @@ START_TEST(an_account_comes_back_as_it_was)
 
 	ck_assert_int_eq(account_decode(bytes, account_size(2), &found), 0);
 	assert_is_sample(&found, 5);
-	ck_assert_uint_eq(account_sum(&found).rows, 15);
+	ck_assert_uint_eq(fold_sum(found.lanes, found.n_lanes).rows, 15);
 	account_deinit(&found);
 	free(bytes);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/sched/fold.h"
+#include "tests/support/unit.h"
 
 /* Two files: "a" has 250 bytes from byte 10 (line 2) on, "b" 100 bytes from byte 0, chunks of 100.
  */
@@ -462,10 +463,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("fold");
-	TCase *tcase = tcase_create("fold");
+	TCase *tcase = unit_begin(setup, NULL);
 
-	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, a_lane_of_true_records_is_taken_over_to_its_end);
 	tcase_add_loop_test(tcase, a_record_with_any_number_bent_is_refused, 0, 4);
 	tcase_add_test(tcase, rows_must_be_contiguous_within_a_file);
@@ -483,10 +482,5 @@ int main(void)
 	tcase_add_test(tcase, an_account_that_cannot_be_of_this_lane_does_not_fit);
 	tcase_add_test(tcase, an_account_without_chunks_has_no_rows);
 	tcase_add_test(tcase, a_pipe_without_chunks_is_ended_from_the_start);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? 0 : 1;
+	return unit_end("fold", tcase);
 }

@@ -7,6 +7,7 @@
 #include "daemon/sched/progress.h"
 #include "daemon/sched/queue.h"
 #include "daemon/sched/restart.h"
+#include "tests/support/unit.h"
 
 /* --- queue ------------------------------------------------------------------------------------ */
 
@@ -277,8 +278,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("queue");
-	TCase *tcase = tcase_create("queue");
+	TCase *tcase = unit_begin(NULL, NULL);
 
 	tcase_add_test(tcase, priority_goes_before_age);
 	tcase_add_test(tcase, the_head_takes_what_is_free_and_no_more_than_it_wants);
@@ -294,10 +294,5 @@ int main(void)
 	tcase_add_test(tcase, kills_are_borne_very_often_and_never_wait_long);
 	tcase_add_test(tcase, deaths_that_are_charged_to_a_chunk_are_counted_there);
 	tcase_add_loop_test(tcase, fifty_kills_a_second_neither_fail_a_job_nor_stop_it, 0, 50);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? 0 : 1;
+	return unit_end("queue", tcase);
 }

@@ -292,11 +292,8 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		return play(argv);
 	}
-	Suite *suite = suite_create("scheduler");
-	TCase *tcase = tcase_create("scheduler");
+	TCase *tcase = unit_begin(setup, teardown);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 90);
 	tcase_add_test(tcase, a_job_writes_all_rows_in_order);
 	tcase_add_test(tcase, rejects_stay_in_the_state_without_an_errors_path);
 	tcase_add_test(tcase, too_many_rejects_publish_the_error_file_alone);
@@ -312,10 +309,5 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_waiting_job_can_be_cancelled);
 	tcase_add_test(tcase, a_forgotten_job_is_gone_but_stays_counted);
 	tcase_add_test(tcase, no_more_jobs_run_than_may);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? 0 : 1;
+	return unit_end("scheduler", tcase);
 }

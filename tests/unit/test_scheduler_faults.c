@@ -544,11 +544,8 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		return play(argv);
 	}
-	Suite *suite = suite_create("scheduler_faults");
-	TCase *tcase = tcase_create("scheduler_faults");
+	TCase *tcase = unit_begin(setup, teardown);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 90);
 	tcase_add_test(tcase, killed_workers_cost_no_row);
 	tcase_add_test(tcase, a_cancelled_job_does_not_run_again_after_a_stop);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
@@ -574,10 +571,5 @@ int main(int argc, char **argv)
 			    ARRAY_SIZE(bad_prepares));
 	tcase_add_test(tcase, a_prepare_that_is_killed_is_started_again);
 	tcase_add_test(tcase, many_jobs_leave_no_descriptor_behind);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? 0 : 1;
+	return unit_end("scheduler_faults", tcase);
 }

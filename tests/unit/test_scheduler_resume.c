@@ -448,11 +448,8 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		return play(argv);
 	}
-	Suite *suite = suite_create("scheduler_resume");
-	TCase *tcase = tcase_create("scheduler_resume");
+	TCase *tcase = unit_begin(setup, teardown);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 90);
 	tcase_add_test(tcase, a_stopped_job_goes_on_where_it_was);
 	tcase_add_test(tcase, counters_never_go_back_over_a_restart);
 	tcase_add_test(tcase, a_job_goes_on_from_its_checkpoint_after_a_reboot);
@@ -470,10 +467,5 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_permanent_failure_is_not_tried_again);
 	tcase_add_test(tcase, a_job_between_attempts_can_be_cancelled);
 	tcase_add_test(tcase, a_job_between_attempts_goes_on_at_the_next_start);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? 0 : 1;
+	return unit_end("scheduler_resume", tcase);
 }
