@@ -8,6 +8,9 @@
  * The end of the file on the socket is how the process's death is told, not its pidfd: only there
  * are we sure to have read every reply it gave. The loop reaps it whenever it ends.
  *
+ * A process that waits for a disk, however long, is waited for: there is no telling a slow disk
+ * from a dead one. One that was stopped by a signal would never come back, and is killed.
+ *
  * A call back may submit, or free the storage. So each handler calls one call back, as its last
  * act; what a death leaves behind is answered one by one from a timer.
  */
@@ -21,14 +24,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "common/util/process.h"
 #include "daemon/core/child.h"
 
 #define MAX_SENT	 16
+#define LOOK_NS		 CLOCK_NS_PER_SEC
 #define SEND_RETRY_NS	 (10 * CLOCK_NS_PER_MS)
 #define SEND_PATIENCE_NS (10 * CLOCK_NS_PER_SEC)
 
@@ -52,7 +59,12 @@ struct storage {
 	struct loop_source *lost_timer; /* fires at once while there is something in `lost` */
 	struct loop_source *send_timer; /* tries again what could not be sent for want of memory */
 	int64_t send_until_ns;		/* no longer than that; 0: all could be sent so far */
-	struct queue queue;		/* the first n_sent have been sent */
+	struct loop_source *look_timer; /* while something is asked: is the process stopped? */
+	bool is_looking;		/* look_timer is armed */
+	bool was_stopped;		/* when we last looked */
+	pid_t pid;
+	int pid_fd;	    /* for the kill: by now the pid may be another's */
+	struct queue queue; /* the first n_sent have been sent */
 	struct queue lost;
 	size_t n_sent;
 	uint64_t next_cookie;
@@ -156,6 +168,8 @@ static void storage_disconnect(struct storage *storage)
 {
 	storage->socket_source = loop_source_free(storage->socket_source);
 	storage->socket_fd = fd_close(storage->socket_fd);
+	storage->pid_fd = fd_close(storage->pid_fd);
+	storage->was_stopped = false;
 	storage->n_sent = 0;
 }
 
@@ -215,6 +229,38 @@ static int storage_put_off(struct storage *storage, int error)
 	return 0;
 }
 
+/* A second look that finds it stopped: the first one may have met a debugger's hand. */
+static void storage_look(struct storage *storage)
+{
+	char state;
+	bool is_stopped = process_state(storage->pid, &state) == 0 && state == 'T';
+
+	if (is_stopped && storage->was_stopped) {
+		log_warning("storage: the process is stopped; it is killed, its work done anew");
+		(void)syscall(SYS_pidfd_send_signal, storage->pid_fd, SIGKILL, NULL, 0);
+	}
+	storage->was_stopped = is_stopped;
+}
+
+static void storage_look_later(struct storage *storage)
+{
+	if (!storage->is_looking && storage->n_sent > 0) {
+		storage->is_looking = loop_timer_arm(storage->look_timer,
+						     clock_monotonic_ns() + LOOK_NS) == 0;
+	}
+}
+
+static void on_look(void *userdata, int64_t now_ns)
+{
+	struct storage *storage = userdata;
+
+	storage->is_looking = false;
+	if (storage->n_sent > 0) {
+		storage_look(storage);
+		storage_look_later(storage);
+	}
+}
+
 /*
  * Sends what may be sent. Returns 0, or -errno if the oldest request can't be and there will be no
  * other chance. A dead process is no error here: the socket tells it to on_socket.
@@ -235,6 +281,7 @@ static int storage_pump(struct storage *storage)
 		}
 		storage->n_sent++;
 		storage->send_until_ns = 0;
+		storage_look_later(storage);
 	}
 	return 0;
 }
@@ -307,7 +354,8 @@ static int storage_connect(struct storage *storage)
 	if (r < 0) {
 		return r;
 	}
-	r = loop_reap_child(storage->loop, pid);
+	CLEANUP(fd_closep) int pid_fd = process_pidfd_open(pid);
+	r = pid_fd < 0 ? pid_fd : loop_reap_child(storage->loop, pid);
 	if (r < 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -315,6 +363,8 @@ static int storage_connect(struct storage *storage)
 	}
 	storage->socket_source = TAKE_PTR(source);
 	storage->socket_fd = TAKE_FD(ours);
+	storage->pid_fd = TAKE_FD(pid_fd);
+	storage->pid = pid;
 	return 0;
 }
 
@@ -327,14 +377,19 @@ int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage)
 	storage->loop = loop;
 	storage->program_fd = program_fd;
 	storage->socket_fd = -1;
+	storage->pid_fd = -1;
 	queue_init(&storage->queue);
 	queue_init(&storage->lost);
 	int r = loop_add_timer(loop, on_lost, storage, &storage->lost_timer);
 	if (r == 0) {
 		r = loop_add_timer(loop, on_send_again, storage, &storage->send_timer);
 	}
+	if (r == 0) {
+		r = loop_add_timer(loop, on_look, storage, &storage->look_timer);
+	}
 	if (r < 0) {
 		loop_source_free(storage->lost_timer);
+		loop_source_free(storage->send_timer);
 		free(storage);
 		return r;
 	}
@@ -354,6 +409,7 @@ struct storage *storage_free(struct storage *storage)
 	}
 	loop_source_free(storage->lost_timer);
 	loop_source_free(storage->send_timer);
+	loop_source_free(storage->look_timer);
 	free(storage);
 	return NULL;
 }

@@ -11,7 +11,8 @@
  * The supervisor's side of `zooparallel-worker storage`: asks for one operation, is called back
  * with its result. Requests of one storage are done in order, one after the other, and so are the
  * call backs. If the process dies, every request under way is answered with -EIO and is_lost (its
- * effect is then unknown) and the next request starts a new process.
+ * effect is then unknown) and the next request starts a new process. One that stays stopped
+ * (SIGSTOP) while it has work is killed within seconds.
  */
 struct storage;
 

@@ -334,6 +334,23 @@ START_TEST(a_dead_process_answers_all_and_the_next_request_starts_another)
 }
 END_TEST
 
+START_TEST(a_stopped_process_is_killed_and_answers_all)
+{
+	struct order order = {.n_expected = 3};
+	struct numbered numbered[3];
+
+	ask(request_of(STORAGE_UNLINK, "b", NULL), &fixture.dir_fd, 1);
+	pid_t pid = storage_pid();
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	submit_many(&order, numbered);
+	ck_assert_int_eq(loop_run(fixture.loop), 0);
+	ck_assert_uint_eq(order.n_lost, 3);
+	ck_assert_int_eq(ask(request_of(STORAGE_UNLINK, "b", NULL), &fixture.dir_fd, 1).status, 0);
+	ck_assert_int_ne(storage_pid(), pid);
+}
+END_TEST
+
 static void on_never(void *userdata, const struct storage_reply *reply)
 {
 	ck_abort_msg("a freed storage does not call back");
@@ -415,6 +432,7 @@ int main(int argc, char **argv)
 		a_list_has_the_oldest_first_and_no_dot_files,
 		ten_thousand_requests_are_done_in_their_order,
 		a_dead_process_answers_all_and_the_next_request_starts_another,
+		a_stopped_process_is_killed_and_answers_all,
 		a_freed_storage_leaves_undone_what_it_had_not_begun,
 		a_storage_may_be_freed_in_a_call_back,
 		a_program_that_is_missing_fails_the_request,
