@@ -68,17 +68,19 @@ class Figures:
     lost: int = 0
     doubled: int = 0
     leftovers: int = 0
+    failed: int = 0  # by a name, which some harms may cause
     visible_ms: list = field(default_factory=list)  # from a death to the scrape that shows it
     seconds: float = 0.0
     is_kept: bool = False
     notes: list = field(default_factory=list)
 
-    HEAD = ("harm", "N", "jobs", "lost", "doubled", "leftovers", "visible after, p99", "worst", "seconds", "kept", "notes")
+    HEAD = ("harm", "N", "jobs", "lost", "doubled", "leftovers", "failed", "visible after, p99", "worst",
+            "seconds", "kept", "notes")
 
     def cells(self):
         p99, worst = percentile(self.visible_ms, 0.99), percentile(self.visible_ms, 1.0)
         times = ["" if value is None else f"{value:.0f} ms" for value in (p99, worst)]
-        return [self.harm, self.n, self.jobs, self.lost, self.doubled, self.leftovers, *times,
+        return [self.harm, self.n, self.jobs, self.lost, self.doubled, self.leftovers, self.failed, *times,
                 f"{self.seconds:.0f}", "yes" if self.is_kept else "NO", "; ".join(self.notes)]
 
 

@@ -98,3 +98,22 @@ class Trees:
 
 def was_hit(traces):
     return any("(INJECTED)" in trace or "+++ killed by" in trace or "--- SIGSTOP" in trace for trace in traces)
+
+
+def try_each(harm, points, one, trees, report):
+    """one(trees, point, figures) -> (whether it was reached, what went wrong), for each; all that is wrong is told."""
+    with report.measure(harm) as figures:
+        wrong, n_missed = {}, 0
+        for point in points:
+            try:
+                is_hit, faults = one(trees, point, figures)
+            except AssertionError as error:
+                is_hit, faults = True, [str(error)]
+            figures.n += is_hit
+            n_missed += not is_hit
+            if faults:
+                wrong[point] = faults
+            trees.destroy()
+        figures.notes.append(f"{len(points)} points, {n_missed} of them not reached")
+        assert not wrong, "\n".join(f"{point}: {faults}" for point, faults in wrong.items())
+        assert figures.n, "no point was reached"

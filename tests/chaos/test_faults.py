@@ -12,7 +12,7 @@ import pytest
 import scale
 import strace
 import world
-from harness import FINAL, IS_SANITIZED, wait_until
+from harness import IS_SANITIZED, wait_until
 
 pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="the leak sanitizer cannot work under strace")
 
@@ -129,26 +129,8 @@ def try_fault(bench, fault, figures):
     if last["state"] != "completed":
         faults.append(f"the next job was {last['state']}: {last['reason']}")
     faults += follower.faults_of(last, figures)
-    return is_hit, after, faults + world.stop_and_search(daemon, figures)
-
-
-def try_faults(harm, faults, bench, report):
-    with report.measure(harm) as figures:
-        wrong, n_missed, n_failed = {}, 0, 0
-        for fault in faults:
-            try:
-                is_hit, job, complaints = try_fault(bench, fault, figures)
-                n_failed += job["state"] in FINAL and job["state"] != "completed"
-            except AssertionError as error:
-                is_hit, complaints = True, [str(error)]
-            figures.n += is_hit
-            n_missed += not is_hit
-            if complaints:
-                wrong[fault] = complaints
-            bench.destroy()
-        figures.notes.append(f"{n_failed} failed by name; {n_missed} faults were not reached")
-        assert not wrong, "\n".join(f"{fault}: {complaints}" for fault, complaints in wrong.items())
-        assert figures.n, "no fault was reached"
+    figures.failed += after["state"] != "completed"
+    return is_hit, faults + world.stop_and_search(daemon, figures)
 
 
 def faults_at(harm, points, rng, is_once):
@@ -166,7 +148,7 @@ def faults_at(harm, points, rng, is_once):
 
 def test_any_call_may_fail_once(bench, report, rng):
     harm = "a call fails once"
-    try_faults(harm, faults_at(harm, bench.points(), rng, True), bench, report)
+    strace.try_each(harm, faults_at(harm, bench.points(), rng, True), try_fault, bench, report)
 
 
 def test_what_the_daemon_cannot_ask_for_is_asked_for_later(bench, report, rng):
@@ -174,12 +156,12 @@ def test_what_the_daemon_cannot_ask_for_is_asked_for_later(bench, report, rng):
     harm = "a request cannot be sent"
     points = [Fault("daemon", call, number, rng.choice(ERRORS[call]), True) for mode, call, number in bench.points()
               if mode == "daemon" and call in ("sendmsg", "memfd_create", "fcntl")]
-    try_faults(harm, scale.sample(harm, points, rng), bench, report)
+    strace.try_each(harm, scale.sample(harm, points, rng), try_fault, bench, report)
 
 
 def test_any_call_may_fail_for_ever(bench, report, rng):
     harm = "a call fails for ever"
-    try_faults(harm, faults_at(harm, bench.points(), rng, False), bench, report)
+    strace.try_each(harm, faults_at(harm, bench.points(), rng, False), try_fault, bench, report)
 
 
 def test_bytes_that_were_never_written_are_not_published(bench):

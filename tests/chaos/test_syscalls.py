@@ -92,25 +92,6 @@ def come_to_the_end(daemon, case, figures, may_fail):
     return faults + world.stop_and_search(daemon, figures)
 
 
-def try_points(harm, points, one, bench, report, rng):
-    """Tries each point; all that go wrong are told together, by their names."""
-    with report.measure(harm) as figures:
-        wrong, n_missed = {}, 0
-        for point in scale.sample(harm, points, rng):
-            try:
-                is_hit, faults = one(bench, point, figures)
-            except AssertionError as error:
-                is_hit, faults = True, [str(error)]
-            figures.n += is_hit
-            n_missed += not is_hit
-            if faults:
-                wrong[point] = faults
-            bench.destroy()
-        figures.notes.append(f"{len(points)} points; {n_missed} were not reached")
-        assert not wrong, "\n".join(f"{point}: {faults}" for point, faults in wrong.items())
-        assert figures.n, "no point was reached"
-
-
 def storage_dies(bench, point, figures):
     stand_in, daemon = bench.tree()
     case = world.Case(daemon, bench.dataset)
@@ -160,13 +141,17 @@ def supervisor_dies(bench, point, figures):
     return is_hit, come_to_the_end(daemon, case, figures, may_fail=False)
 
 
+def try_sample(harm, points, one, bench, report, rng):
+    strace.try_each(harm, scale.sample(harm, points, rng), one, bench, report)
+
+
 def test_storage_may_die_at_every_call(bench, report, rng):
-    try_points("storage dies at a syscall", bench.storage_points(), storage_dies, bench, report, rng)
+    try_sample("storage dies at a syscall", bench.storage_points(), storage_dies, bench, report, rng)
 
 
 def test_all_may_die_after_every_call_of_the_storage(bench, report, rng):
-    try_points("all die after a syscall of the storage", bench.storage_points(), all_die, bench, report, rng)
+    try_sample("all die after a syscall of the storage", bench.storage_points(), all_die, bench, report, rng)
 
 
 def test_the_supervisor_may_die_at_every_call_of_its_own(bench, report, rng):
-    try_points("supervisor dies at a syscall", bench.daemon_points(), supervisor_dies, bench, report, rng)
+    try_sample("supervisor dies at a syscall", bench.daemon_points(), supervisor_dies, bench, report, rng)
