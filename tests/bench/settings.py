@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a run of the benchmark may be told, by the environment alone, and where it keeps things.
 
-ZP_BENCH_PARTS      parts to run (all): plain quoted wide long peers reporting watching many memory sizes workers
+ZP_BENCH_PARTS      parts to run (all): plain quoted wide long peers reporting watching many load memory sizes workers
 ZP_BENCH_RUNS       measured runs of each contestant, after a warm-up (5)
 ZP_BENCH_SCALE      factor on every data size (1.0: 1 GB of plain rows)
 ZP_BENCH_SCANNERS   instruction sets (portable avx2 avx512); what the machine or the worker lacks is left out
@@ -25,7 +25,7 @@ COPY_LOOP = BUILD / "tests/bench/copy_loop"
 WARM = BUILD / "tests/bench/warm"
 CLIENT = BUILD / "zooparallel"
 
-ALL_PARTS = "plain quoted wide long peers reporting watching many memory sizes workers"
+ALL_PARTS = "plain quoted wide long peers reporting watching many load memory sizes workers"
 MB = 1_000_000
 
 
