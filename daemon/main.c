@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include "daemon/core/journal.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/notify.h"
+#include "daemon/core/status_line.h"
 #include "daemon/core/storage.h"
 #include "daemon/http/endpoints.h"
 #include "daemon/http/server.h"
@@ -36,8 +38,7 @@
 #include "daemon/spool/spool.h"
 #include "daemon/spool/submit.h"
 
-#define STATUS_INTERVAL_NS (1000 * CLOCK_NS_PER_MS)
-#define ONCE_INTERVAL_NS   (20 * CLOCK_NS_PER_MS)
+#define ONCE_INTERVAL_NS (20 * CLOCK_NS_PER_MS)
 
 struct daemon {
 	struct arguments arguments;
@@ -51,7 +52,7 @@ struct daemon {
 	struct spool *spool;
 	struct server *server;
 	struct loop_source *signals[3];
-	struct loop_source *status_timer; /* while something runs */
+	struct status_line *status;
 	struct loop_source *once_timer;
 	bool is_ready;
 	bool is_stopping;
@@ -61,31 +62,19 @@ struct daemon {
 
 /* --- what the rooms tell ---------------------------------------------------------------------- */
 
-static void send_status(struct daemon *daemon)
+static bool render_status(void *userdata, char ret_line[static STATUS_LINE_SIZE])
 {
-	unsigned n_running;
-	unsigned n_pending;
-	double rows_per_second;
+	struct daemon *daemon = userdata;
+	struct scheduler_summary sum = scheduler_summary(daemon->scheduler);
 	char rate[NUM_TEXT_SIZE];
 
-	if (!daemon->is_ready || daemon->is_stopping) {
-		return;
-	}
-	scheduler_summary(daemon->scheduler, &n_running, &n_pending, &rows_per_second);
-	num_format_count(rate, (uint64_t)rows_per_second);
-	notify_status("%u running, %u pending, %s rows/s", n_running, n_pending, rate);
-	if (n_running > 0) {
-		int r = loop_timer_arm(daemon->status_timer,
-				       clock_monotonic_ns() + STATUS_INTERVAL_NS);
-		if (r < 0) {
-			log_warning("cannot arm the status timer: %s", strerror(-r));
-		}
-	}
-}
-
-static void on_status_timer(void *userdata, int64_t now_ns)
-{
-	send_status(userdata);
+	num_format_count(rate, (uint64_t)sum.rows_per_second);
+	snprintf(ret_line, STATUS_LINE_SIZE,
+		 "%s%u running, %u pending, %s rows/s; %" PRId64 " completed, %" PRId64 " failed%s",
+		 daemon->is_stopping ? "stopping: " : "", sum.n_running, sum.n_pending, rate,
+		 sum.n_completed, sum.n_failed,
+		 daemon->is_reload_ok ? "" : "; the configuration has an error, see the log");
+	return sum.n_running > 0;
 }
 
 static void become_ready(struct daemon *daemon)
@@ -94,7 +83,7 @@ static void become_ready(struct daemon *daemon)
 		daemon->is_ready = true;
 		log_info("ready");
 		notify_ready();
-		send_status(daemon);
+		status_line_touch(daemon->status);
 	}
 }
 
@@ -107,7 +96,7 @@ static void on_changed(void *userdata, const char *id)
 	}
 	if (daemon->spool != NULL) {
 		become_ready(daemon);
-		send_status(daemon);
+		status_line_touch(daemon->status);
 	}
 }
 
@@ -155,6 +144,7 @@ static void stop(struct daemon *daemon, const char *why)
 	daemon->is_stopping = true;
 	log_info("stopping: %s", why);
 	notify_stopping();
+	status_line_touch(daemon->status);
 	daemon->spool = spool_free(daemon->spool);
 	scheduler_stop(daemon->scheduler, on_stopped, daemon);
 }
@@ -427,11 +417,10 @@ static void on_reload(void *userdata, int signal_number)
 	log_notice("%s", daemon->is_reload_ok ? "the configuration was reloaded"
 					      : "the configuration stays as it was");
 	notify_ready();
-	send_status(daemon);
+	status_line_touch(daemon->status);
 }
 
-/* --- start and end
- * --------------------------------------------------------------------------------- */
+/* --- start and end ---------------------------------------------------------------------------- */
 
 static int start_server(struct daemon *daemon)
 {
@@ -501,7 +490,7 @@ static int add_events(struct daemon *daemon)
 	if ((r = loop_add_signal(loop, SIGTERM, on_signal, daemon, &daemon->signals[0])) < 0 ||
 	    (r = loop_add_signal(loop, SIGINT, on_signal, daemon, &daemon->signals[1])) < 0 ||
 	    (r = loop_add_signal(loop, SIGHUP, on_reload, daemon, &daemon->signals[2])) < 0 ||
-	    (r = loop_add_timer(loop, on_status_timer, daemon, &daemon->status_timer)) < 0 ||
+	    (r = status_line_new(loop, render_status, daemon, &daemon->status)) < 0 ||
 	    (r = loop_set_watchdog(loop)) < 0) {
 		return r;
 	}
@@ -548,7 +537,7 @@ static void end(struct daemon *daemon)
 	for (size_t i = 0; i < ARRAY_SIZE(daemon->signals); i++) {
 		daemon->signals[i] = loop_source_free(daemon->signals[i]);
 	}
-	daemon->status_timer = loop_source_free(daemon->status_timer);
+	daemon->status = status_line_free(daemon->status);
 	daemon->once_timer = loop_source_free(daemon->once_timer);
 	daemon->loop = loop_free(daemon->loop);
 	fd_close(daemon->active_dir_fd);

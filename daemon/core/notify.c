@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * RELOADING=1 carries the time at which the reload began: without it systemd 253 and later can't
- * tell whether a READY=1 answers this reload or an earlier one.
+ * tell whether a READY=1 answers this reload or an earlier one. The unit's Type=notify-reload,
+ * which waits for that answer, is theirs, too; 252 knows the two messages only.
  */
 #include "daemon/core/notify.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "common/util/clock.h"
-
-#define STATUS_SIZE 256
 
 void notify_ready(void)
 {
@@ -30,17 +26,7 @@ void notify_stopping(void)
 	(void)sd_notify(0, "STOPPING=1");
 }
 
-void notify_status(const char *format, ...)
+void notify_status(const char *line)
 {
-	static char last[STATUS_SIZE];
-	char status[STATUS_SIZE];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(status, sizeof(status), format, arguments);
-	va_end(arguments);
-	if (strcmp(status, last) == 0) {
-		return;
-	}
-	memcpy(last, status, sizeof(last));
-	(void)sd_notifyf(0, "STATUS=%s", status);
+	(void)sd_notifyf(0, "STATUS=%s", line);
 }

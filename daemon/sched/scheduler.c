@@ -281,21 +281,25 @@ bool scheduler_is_idle(const struct scheduler *scheduler)
 	return true;
 }
 
-void scheduler_summary(const struct scheduler *scheduler, unsigned *ret_running,
-		       unsigned *ret_pending, double *ret_rows_per_second)
+struct scheduler_summary scheduler_summary(struct scheduler *scheduler)
 {
-	*ret_running = 0;
-	*ret_pending = 0;
-	*ret_rows_per_second = 0.0;
+	const struct totals_view *totals = scheduler_totals(scheduler);
+	struct scheduler_summary summary = {0};
+
 	for (size_t i = 0; i < scheduler->jobs.n_items; i++) {
 		const struct job *job = scheduler->jobs.items[i];
 
-		*ret_running += job->state == JOB_STATE_RUNNING;
-		*ret_pending += job->state == JOB_STATE_PENDING;
+		summary.n_running += job->state == JOB_STATE_RUNNING;
+		summary.n_pending += job->state == JOB_STATE_PENDING;
 		if (job->run != NULL) {
-			*ret_rows_per_second += run_info(job->run).progress.rows_per_second;
+			summary.rows_per_second += run_info(job->run).progress.rows_per_second;
 		}
 	}
+	for (size_t i = 0; i < totals->n_names; i++) {
+		summary.n_completed += totals->names[i].jobs_completed;
+		summary.n_failed += totals->names[i].jobs_failed;
+	}
+	return summary;
 }
 
 void scheduler_reconfigure(struct scheduler *scheduler, const struct scheduler_options *options)

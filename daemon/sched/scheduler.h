@@ -78,9 +78,15 @@ int scheduler_open_rejects(struct scheduler *scheduler, const char *id); /* fd o
 
 /* No job is pending or running (for --once). */
 bool scheduler_is_idle(const struct scheduler *scheduler);
+
+struct scheduler_summary {
+	unsigned n_running, n_pending;
+	int64_t n_completed, n_failed; /* ever, as the counters of finished jobs have them */
+	double rows_per_second;
+};
+
 /* For STATUS= lines. */
-void scheduler_summary(const struct scheduler *scheduler, unsigned *ret_running,
-		       unsigned *ret_pending, double *ret_rows_per_second);
+struct scheduler_summary scheduler_summary(struct scheduler *scheduler);
 
 /* After a reload: max_jobs, max_workers, both intervals, retention_ns, chunk_size of new jobs. */
 void scheduler_reconfigure(struct scheduler *scheduler, const struct scheduler_options *options);

@@ -204,11 +204,9 @@ static inline void make_dirs(void)
 
 static inline void note_view(void)
 {
-	unsigned running, pending;
-	double rate;
+	unsigned n_running = scheduler_summary(world.scheduler).n_running;
 
-	scheduler_summary(world.scheduler, &running, &pending, &rate);
-	world.max_running = MAX(world.max_running, running);
+	world.max_running = MAX(world.max_running, n_running);
 }
 
 static inline bool on_view(void *userdata, const struct job_view *view)
