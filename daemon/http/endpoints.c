@@ -15,10 +15,12 @@
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/core/config.h"
+#include "daemon/core/passed_socket.h"
 #include "daemon/http/server.h"
 
 #define PORT_FILE   "http.port"
 #define SOCKET_FILE "control.sock"
+#define PASSED_NAME "http" /* FileDescriptorName= of systemd/zooparallel.socket */
 
 static int publish_port(int run_dir_fd, uint16_t port)
 {
@@ -32,28 +34,54 @@ static int publish_port(int run_dir_fd, uint16_t port)
 	return r;
 }
 
-static int open_tcp(const struct config_listen *listen, int run_dir_fd, int *ret_fd)
+/* 0 with *ret_fd -1: systemd has passed none. */
+static int adopt_tcp(int *ret_fd, uint16_t *ret_port)
 {
-	uint16_t port;
+	int r = passed_socket_take(PASSED_NAME, ret_fd);
 
-	if (listen->host[0] == '\0') {
-		*ret_fd = -1;
-		return 0;
+	if (r == 0 && *ret_fd >= 0) {
+		r = server_adopt_tcp(*ret_fd, ret_port);
 	}
-	CLEANUP(fd_closep) int fd = -1;
-	int r = server_listen_tcp(listen->host, listen->port, &fd, &port);
+	if (r < 0) {
+		log_error("cannot use the socket that systemd passes: %s; ListenStream= of "
+			  "zooparallel.socket must be a TCP port",
+			  strerror(-r));
+	} else if (*ret_fd >= 0) {
+		log_info("listening on port %u of zooparallel.socket; `listen` has no effect",
+			 *ret_port);
+	}
+	return r;
+}
+
+static int listen_tcp(const struct config_listen *listen, int *ret_fd, uint16_t *ret_port)
+{
+	int r = server_listen_tcp(listen->host, listen->port, ret_fd, ret_port);
+
 	if (r < 0) {
 		log_error("cannot listen on %s port %u: %s; correct `listen`, or end what uses it",
 			  listen->host, listen->port, strerror(-r));
-		return r;
+	} else {
+		log_info("listening on %s port %u", listen->host, *ret_port);
 	}
-	r = publish_port(run_dir_fd, port);
-	if (r < 0) {
-		return r;
+	return r;
+}
+
+static int open_tcp(const struct config_listen *listen, int run_dir_fd, int *ret_fd)
+{
+	CLEANUP(fd_closep) int fd = -1;
+	uint16_t port = 0;
+	int r = adopt_tcp(&fd, &port);
+
+	if (r == 0 && fd < 0 && listen->host[0] != '\0') {
+		r = listen_tcp(listen, &fd, &port);
 	}
-	log_info("listening on %s port %u", listen->host, port);
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	if (r == 0 && fd >= 0) {
+		r = publish_port(run_dir_fd, port);
+	}
+	if (r == 0) {
+		*ret_fd = TAKE_FD(fd);
+	}
+	return r;
 }
 
 static int open_unix(const char *run_dir, int *ret_fd)

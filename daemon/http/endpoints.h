@@ -6,11 +6,12 @@
 struct config;
 
 /*
- * Where the daemon is reached: the TCP address of `listen`, and <run_dir>/control.sock. The TCP
- * port is written to <run_dir>/http.port, for those who listen on port 0.
+ * Where the daemon is reached: the TCP socket that systemd passes, or else the address of `listen`,
+ * and <run_dir>/control.sock. The TCP port is written to <run_dir>/http.port, for those who listen
+ * on port 0.
  */
 struct endpoints {
-	int tcp_fd; /* -1: `listen` is empty */
+	int tcp_fd; /* -1: none was passed, and `listen` is empty */
 	int unix_fd;
 };
 

@@ -28,6 +28,8 @@ struct server_options {
 
 /* Opens listening sockets. host "" or NULL = any; port 0 = any free one, told by *ret_port. */
 int server_listen_tcp(const char *host, uint16_t port, int *ret_fd, uint16_t *ret_port) MUST_CHECK;
+/* Makes a listening socket that somebody else has opened as server_listen_tcp makes its own. */
+int server_adopt_tcp(int fd, uint16_t *ret_port) MUST_CHECK;
 /* Replaces a stale socket (nobody accepts on it); -EADDRINUSE if somebody does. Mode 0660. */
 int server_listen_unix(const char *path, int *ret_fd) MUST_CHECK;
 

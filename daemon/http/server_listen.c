@@ -51,17 +51,26 @@ static int resolve(const char *host, uint16_t port, struct addrinfo **ret_addres
 	}
 }
 
+static int limit_send_buffer(int fd)
+{
+	const int n_bytes = LISTEN_SEND_BUFFER_BYTES;
+
+	return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n_bytes, sizeof(n_bytes)) < 0 ? -errno : 0;
+}
+
 static int listen_on(const struct addrinfo *address, int *ret_fd)
 {
 	CLEANUP(fd_closep) int fd = socket(address->ai_family, SOCKET_FLAGS, 0);
 	const int on = 1;
-	const int n_bytes = LISTEN_SEND_BUFFER_BYTES;
 
 	if (fd < 0) {
 		return -errno;
 	}
+	int r = limit_send_buffer(fd);
+	if (r < 0) {
+		return r;
+	}
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &n_bytes, sizeof(n_bytes)) < 0 ||
 	    bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		return -errno;
 	}
@@ -104,6 +113,13 @@ int server_listen_tcp(const char *host, uint16_t port, int *ret_fd, uint16_t *re
 		*ret_fd = TAKE_FD(fd);
 	}
 	return r;
+}
+
+int server_adopt_tcp(int fd, uint16_t *ret_port)
+{
+	int r = limit_send_buffer(fd);
+
+	return r < 0 ? r : port_of(fd, ret_port);
 }
 
 /* 0: nobody listens and the name is free now; -EADDRINUSE: somebody does. */
