@@ -213,6 +213,9 @@ static bool backend_is_ready(void *ctx, struct buf *reasons)
 	if (daemon->spool != NULL && spool_problem(daemon->spool) != NULL) {
 		buf_printf(reasons, "%s\n", spool_problem(daemon->spool));
 	}
+	if (daemon->dirs.problem != NULL) {
+		buf_printf(reasons, "%s\n", daemon->dirs.problem);
+	}
 	if (daemon->is_stopping) {
 		buf_add_str(reasons, "the daemon is stopping\n");
 	}
@@ -509,6 +512,9 @@ static int start(struct daemon *daemon)
 	if (r < 0) {
 		log_error("%s", error.message);
 		return r;
+	}
+	if (daemon->dirs.problem != NULL) {
+		log_warning("%s", daemon->dirs.problem);
 	}
 	if ((r = child_find_program(&daemon->program_fd)) < 0) {
 		log_error("cannot find zooparallel-worker beside zooparalleld or in %s: %s",

@@ -21,8 +21,10 @@
 #include <unistd.h>
 
 #include "common/util/atomic_file.h"
+#include "common/util/buf.h"
 #include "common/util/fd.h"
 #include "daemon/core/config.h"
+#include "daemon/core/sandbox.h"
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
@@ -112,24 +114,60 @@ static int open_jobs(int parent, const char *parent_path, int *ret_fd,
 	return 0;
 }
 
+static int open_root(const char *path, struct directories *dirs, struct buf *closed,
+		     struct directories_error *error)
+{
+	int fd = open(path, DIR_FLAGS);
+
+	if (fd < 0) {
+		return fail(error, "cannot use the data root", path, -errno,
+			    "create it, or correct data_roots");
+	}
+	dirs->roots[dirs->n_roots++] = fd;
+	if (try_write(fd) == -EROFS && sandbox_closes(fd)) {
+		buf_printf(closed, " %s", path);
+	}
+	return 0;
+}
+
+/* ReadWritePaths= takes a list, so one line of advice does for all roots. */
+static int describe_closed(struct buf *closed, char **ret_problem)
+{
+	const char *paths = buf_terminated(closed);
+
+	if (paths == NULL) {
+		return -ENOMEM;
+	}
+	if (closed->len == 0) {
+		return 0;
+	}
+	if (asprintf(ret_problem,
+		     "the service may not write to the data roots%s: run `systemctl edit "
+		     "zooparallel`, add ReadWritePaths=%s under [Service], and restart it",
+		     paths, paths + 1) < 0) {
+		*ret_problem = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 static int open_roots(const struct config *config, struct directories *dirs,
 		      struct directories_error *error)
 {
+	CLEANUP(buf_deinit) struct buf closed = BUF_INIT;
+
 	dirs->roots = calloc(config->data_roots.n_items, sizeof(*dirs->roots));
 	if (dirs->roots == NULL) {
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < config->data_roots.n_items; i++) {
-		const char *path = config->data_roots.items[i];
-		int fd = open(path, DIR_FLAGS);
+		int r = open_root(config->data_roots.items[i], dirs, &closed, error);
 
-		if (fd < 0) {
-			return fail(error, "cannot use the data root", path, -errno,
-				    "create it, or correct data_roots");
+		if (r < 0) {
+			return r;
 		}
-		dirs->roots[dirs->n_roots++] = fd;
 	}
-	return 0;
+	return describe_closed(&closed, &dirs->problem);
 }
 
 /* Says who holds the lock already, by the pid in its file. */
@@ -221,6 +259,7 @@ void directories_close(struct directories *directories)
 		fd_close(directories->roots[i]);
 	}
 	free(directories->roots);
+	free(directories->problem);
 	fd_close(directories->run_jobs);
 	fd_close(directories->run);
 	fd_close(directories->jobs);

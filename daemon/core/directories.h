@@ -14,6 +14,7 @@ struct config;
 struct directories {
 	int *roots; /* n_roots data roots, in the configuration's order */
 	size_t n_roots;
+	char *problem; /* one line about roots that a sandbox keeps read-only, or NULL */
 	int spool;
 	int state;
 	int jobs; /* <state_dir>/jobs */
@@ -30,8 +31,9 @@ struct directories_error {
 
 /*
  * Opens them all and creates those of our own that are missing (spool 0770, state and run 0750; a
- * data root must exist). Returns 0; -EBUSY if another daemon holds the lock; -errno, with a
- * message.
+ * data root must exist; that jobs may only read there is none of our business, unless it is the
+ * unit that keeps them from writing). Returns 0; -EBUSY if another daemon holds the lock; -errno,
+ * with a message.
  */
 int directories_open(const struct config *config, struct directories *ret_directories,
 		     struct directories_error *ret_error) MUST_CHECK;
