@@ -3,6 +3,10 @@
  * JOURNAL_STREAM names device and inode of the stream that systemd gave us as stderr (see
  * systemd.exec(5)). It is inherited by whatever we start and survives a redirection, so it is
  * compared with what stderr is now. A message that the journal does not take goes to stderr.
+ *
+ * journald finds out whose a message with fields is when it reads it. If its sender has ended by
+ * then it belongs to no unit, and `systemctl status` would not show why a start has failed. The
+ * stream has been the unit's from its beginning, so all that has no fields goes by it.
  */
 #include "daemon/core/journal.h"
 
@@ -17,6 +21,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include "common/util/fd.h"
 #include "common/util/log.h"
 #include "common/util/str.h"
 
@@ -40,7 +45,18 @@ static struct iovec field(char *text)
 	return (struct iovec){.iov_base = text, .iov_len = strlen(text)};
 }
 
-static void journal_sink(int level, const char *job, int worker, const char *message)
+/* The number in front is the priority (sd-daemon(3)). */
+static void send_line(int level, const char *message)
+{
+	char line[LOG_MESSAGE_SIZE + FIELD_SIZE];
+	int n = snprintf(line, sizeof(line), "<%d>%s\n", level, message);
+	/* There is nowhere to report that the report failed. */
+	if (fd_write_all(STDERR_FILENO, line, (size_t)n) < 0) {
+		return;
+	}
+}
+
+static void send_fields(int level, const char *job, int worker, const char *message)
 {
 	char identifier[] = IDENTIFIER;
 	char priority[FIELD_SIZE], job_field[FIELD_SIZE], worker_field[FIELD_SIZE];
@@ -61,7 +77,16 @@ static void journal_sink(int level, const char *job, int worker, const char *mes
 		fields[n++] = field(worker_field);
 	}
 	if (sd_journal_sendv(fields, n) < 0) {
-		fprintf(stderr, "%s\n", message);
+		send_line(level, message);
+	}
+}
+
+static void journal_sink(int level, const char *job, int worker, const char *message)
+{
+	if (job || worker >= 0) {
+		send_fields(level, job, worker, message);
+	} else {
+		send_line(level, message);
 	}
 }
 
