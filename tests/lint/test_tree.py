@@ -138,6 +138,8 @@ def test_systemd_accepts_the_unit(tmp_path):
     # Verify looks for the program too: name the one that was built.
     program = BUILD / "zooparalleld"
     complaints = []
+    (tmp_path / "zooparallel.service.d").mkdir()
+    shutil.copy(TOP / "systemd" / "no-hooks.conf", tmp_path / "zooparallel.service.d")
     for unit in units:
         copy = tmp_path / Path(unit).name
         copy.write_text(re.sub(r"^(ExecStart=)\S+", rf"\g<1>{program if program.exists() else '/bin/true'}",
