@@ -135,19 +135,6 @@ class Machine:
         lines = self.run(["journalctl", "--output=json", "--all", f"--unit={unit}", *matches]).stdout.splitlines()
         return [json.loads(line) for line in lines]
 
-    def messages(self, unit, *matches):
-        return [str(entry["MESSAGE"]) for entry in self.journal(unit, *matches)]
-
-    def wait_until(self, condition, what, timeout=PATIENCE, unit=None):
-        """As the harness's; with a unit, its failure ends with what the unit has said last."""
-        try:
-            return wait_until(condition, what, timeout)
-        except AssertionError as error:
-            if unit is None:
-                raise
-            said = "\n".join(self.messages(unit)[-30:])
-            raise AssertionError(f"{error}; {unit} said:\n{said}") from None
-
     def request(self, method, path, socket, body=None, headers=None, timeout=PATIENCE):
         """HTTP over a unix socket inside: those are reached through the file system."""
         connection = UnixConnection(self.path(socket), timeout)
