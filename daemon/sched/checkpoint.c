@@ -44,6 +44,7 @@ struct checkpoint {
 	unsigned next_record;
 	bool is_plan_saved;
 	bool is_over; /* takes no more */
+	bool is_given_up;
 	checkpoint_settled_fn settled;
 	void *settled_userdata;
 };
@@ -145,6 +146,10 @@ static void on_step(void *userdata, int status)
 		give_up(checkpoint, status);
 		return;
 	}
+	if (checkpoint->is_given_up) {
+		checkpoint->step = STEP_IDLE;
+		return;
+	}
 	if (step == STEP_RECORD) {
 		checkpoint->next_record = (checkpoint->next_record + 1) % CHECKPOINT_N_RECORDS;
 		checkpoint->options.written(checkpoint->options.userdata);
@@ -185,6 +190,12 @@ bool checkpoint_settle(struct checkpoint *checkpoint, checkpoint_settled_fn fn, 
 	checkpoint->settled = fn;
 	checkpoint->settled_userdata = userdata;
 	return checkpoint->step == STEP_IDLE;
+}
+
+void checkpoint_give_up(struct checkpoint *checkpoint)
+{
+	checkpoint->is_over = true;
+	checkpoint->is_given_up = true;
 }
 
 int checkpoint_new(const struct checkpoint_options *options, struct checkpoint **ret_checkpoint)

@@ -53,6 +53,9 @@ typedef void (*checkpoint_settled_fn)(void *userdata);
  */
 bool checkpoint_settle(struct checkpoint *checkpoint, checkpoint_settled_fn fn, void *userdata);
 
+/* The job has ended: no more are taken, and one under way comes to no record any more. */
+void checkpoint_give_up(struct checkpoint *checkpoint);
+
 /* If one is under way, its storage must have been freed. */
 struct checkpoint *checkpoint_free(struct checkpoint *checkpoint);
 

@@ -192,6 +192,19 @@ START_TEST(the_last_one_is_waited_for_and_no_other_begins)
 }
 END_TEST
 
+START_TEST(a_job_that_has_ended_gets_no_record)
+{
+	begin(3600 * CLOCK_NS_PER_SEC);
+	checkpoint_now(checkpoint);
+	checkpoint_give_up(checkpoint);
+	for (int i = 0; i < 8; i++) { /* each lets the step that is under way end */
+		ask(request_of(STORAGE_UNLINK, "none", NULL), &job_dir_fd, 1);
+	}
+	ck_assert_int_eq(count_entries(job_dir_fd), 1); /* the plan */
+	ck_assert_uint_eq(n_written, 0);
+}
+END_TEST
+
 START_TEST(a_torn_record_leaves_the_one_before)
 {
 	struct account account;
@@ -218,6 +231,7 @@ int main(int argc, char **argv)
 		rows_that_cannot_be_synced_are_told_once_and_never_recorded,
 		nothing_new_is_not_written,
 		the_last_one_is_waited_for_and_no_other_begins,
+		a_job_that_has_ended_gets_no_record,
 		a_torn_record_leaves_the_one_before,
 	};
 	return unit_run("checkpoint", tests, ARRAY_SIZE(tests), setup, teardown);
