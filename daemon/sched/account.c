@@ -13,7 +13,7 @@
 #include "common/util/checksum.h"
 
 #define ACCOUNT_MAGIC	"ZOOACCT1"
-#define ACCOUNT_VERSION 1
+#define ACCOUNT_VERSION 2
 #define FILES_PER_LANE	2
 
 struct account_header {
@@ -30,6 +30,7 @@ struct account_header {
 	int64_t started_at_ns;
 	char boot_id[ACCOUNT_BOOT_ID_SIZE];
 	struct worker_tally tally;
+	struct fold_state held;
 };
 
 size_t account_size(size_t n_lanes)
@@ -58,6 +59,7 @@ void account_encode(const struct account *account, void *at)
 		.saved_plan_checksum = account->saved_plan_checksum,
 		.started_at_ns = account->started_at_ns,
 		.tally = account->tally,
+		.held = account->held,
 	};
 	size_t lanes_size = account->n_lanes * sizeof(struct fold_state);
 	char *body = (char *)at + sizeof(header);
@@ -110,6 +112,7 @@ int account_decode(const void *data, size_t len, struct account *ret_account)
 		.saved_plan_checksum = header.saved_plan_checksum,
 		.started_at_ns = header.started_at_ns,
 		.tally = header.tally,
+		.held = header.held,
 		.n_lanes = n_lanes,
 		.lanes = lanes,
 		.inodes = (const uint64_t *)(const void *)(lanes + n_lanes),

@@ -24,6 +24,7 @@ struct account {
 	uint64_t saved_plan_checksum; /* of the one in the state directory, if it is there */
 	int64_t started_at_ns;	      /* realtime: the job's first start */
 	struct worker_tally tally;
+	struct fold_state held; /* the most that the runs before had accepted: it was counted */
 	size_t n_lanes;
 	const struct fold_state *lanes;
 	const uint64_t *inodes; /* of the files that are written, rows and rejects: 2 * n_lanes */

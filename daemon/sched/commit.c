@@ -409,6 +409,9 @@ static void commit_fail(struct commit *commit, int status, const char *why)
 		commit->index++;
 		return;
 	}
+	if (commit->step == STEP_FINISH && commit->options->unsynced) {
+		commit->options->unsynced(commit->userdata);
+	}
 	commit->status = status;
 	failure_set(&commit->failure, reason_of(commit, -status), "cannot %s %s: %s", what, name,
 		    why);

@@ -41,6 +41,8 @@ struct commit_options {
 	struct commit_output *outputs; /* errors first */
 	size_t n_outputs;	       /* 0: only the result and the receipt */
 	bool is_recorded;	       /* commit.json is there, from before a restart */
+	/* An output could not be synced. Called before it is undone; NULL: nobody asks. */
+	void (*unsynced)(void *userdata);
 };
 
 enum {

@@ -52,6 +52,8 @@ struct job {
 	bool is_live_lost;	   /* a failed sync: only a checkpoint is to be gone on from */
 	unsigned n_attempts;	   /* in a row that came no further */
 	int64_t retry_at_ns;	   /* monotonic; not started before */
+	/* Reserved by a run, for whichever run ends the job: others wait for it. 0: none yet. */
+	uint64_t finish_sequence;
 	struct run *run;
 
 	struct job_result *result;

@@ -254,9 +254,18 @@ static void drop_strangers(struct stored_job *job)
 	}
 }
 
+static int read_spec(int dir_fd, struct stored_job *job)
+{
+	struct stat st;
+	int r = read_text(dir_fd, "spec.json", JOB_SPEC_MAX_BYTES, &job->spec, &job->spec_len);
+	job->is_spec_unreadable = r == 0 && !job->spec &&
+				  fstatat(dir_fd, "spec.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return r;
+}
+
 static int read_job(int dir_fd, struct stored_job *job)
 {
-	int r = read_text(dir_fd, "spec.json", JOB_SPEC_MAX_BYTES, &job->spec, &job->spec_len);
+	int r = read_spec(dir_fd, job);
 	if (r == 0) {
 		r = read_record(dir_fd, "meta.json", parse_meta, &job->meta);
 	}

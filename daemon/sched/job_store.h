@@ -86,6 +86,7 @@ struct stored_job {
 	char *id;
 	char *spec; /* text; NULL if there is none */
 	size_t spec_len;
+	bool is_spec_unreadable;      /* it is there, but spec is NULL: a fault, not an answer */
 	char *receipt;		      /* its file in active/; NULL: not there */
 	struct job_meta *meta;	      /* of meta.json, else made of the receipt, else NULL */
 	struct job_result *result;    /* NULL: has not ended */

@@ -150,7 +150,10 @@ static int load_resume(struct scheduler *scheduler, struct job *job)
 		return r;
 	}
 	const struct account *account = &job->resume->account;
-	job->held = fold_sum(account->lanes, account->n_lanes);
+	struct fold_state sum = fold_sum(account->lanes, account->n_lanes);
+
+	job->held = account->held;
+	fold_hold(&job->held, &sum);
 	job->tally = account->tally;
 	job->started_at_ns = account->started_at_ns;
 	return 0;
@@ -213,6 +216,11 @@ static int on_stored(void *userdata, struct stored_job *stored)
 	}
 	if (stored->result != NULL) {
 		return load_ended(scheduler, stored);
+	}
+	if (stored->is_spec_unreadable) {
+		log_job(LOG_LEVEL_ERROR, stored->id, -1,
+			"its spec cannot be read; the job waits for a start that can");
+		return 0;
 	}
 	if (stored->spec == NULL || stored->meta == NULL) {
 		log_job(LOG_LEVEL_NOTICE, stored->id, -1,

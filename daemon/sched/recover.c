@@ -141,8 +141,8 @@ static void on_start(void *userdata)
 
 	run->defer = loop_source_free(run->defer);
 	run->phase = RUN_PHASE_SETTLING;
-	run->finish_sequence = run->callbacks.reserve_sequence(run->callbacks.userdata);
-	run->result->finish_sequence = run->finish_sequence;
+	run->job->finish_sequence = run->callbacks.reserve_sequence(run->callbacks.userdata);
+	run->result->finish_sequence = run->job->finish_sequence;
 	run->commit_options.is_recorded = true;
 	int r = open_outputs(run);
 	if (r == 0) {

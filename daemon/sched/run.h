@@ -19,7 +19,7 @@
 struct run;
 
 struct run_callbacks {
-	/* The number of this end, among all ends; asked for at most once a run. */
+	/* The number of this end, among all ends; asked for at most once a job. */
 	uint64_t (*reserve_sequence)(void *userdata);
 	/* run_n_slots() has become less. */
 	void (*slots_freed)(void *userdata);

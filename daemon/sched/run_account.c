@@ -40,6 +40,7 @@ static struct account account_of(const struct run *run)
 		.saved_plan_checksum = run->saved_plan_checksum,
 		.started_at_ns = run->job->started_at_ns,
 		.tally = run->tally,
+		.held = run->job->held,
 		.n_lanes = run->lanes.n_lanes,
 		.lanes = run->lanes.states,
 		.inodes = run->inodes,
@@ -121,13 +122,21 @@ static void on_written(void *userdata)
 	run->n_checkpointed = run->n_taken;
 }
 
+void run_lose_sync(struct run *run)
+{
+	run->is_sync_lost = true;
+	account_pages_spoil(&run->account);
+}
+
 static void on_sync_failed(void *userdata, int status)
 {
 	struct run *run = userdata;
 	struct failure failure;
 
-	run->is_sync_lost = true;
-	account_pages_spoil(&run->account); /* were the daemon killed now, no one would know */
+	run_lose_sync(run);
+	if (run->failure.reason == JOB_REASON_REJECTS_EXCEEDED) {
+		run->failure.reason = JOB_REASON_OK; /* its error file is not to be trusted */
+	}
 	failure_set(&failure, failure_reason_of(-status, JOB_REASON_IO_ERROR),
 		    "the outputs cannot be synced: %s", strerror(-status));
 	run_abandon(run, &failure);

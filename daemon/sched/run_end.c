@@ -39,8 +39,8 @@ static void fill_result(struct run *run)
 		result->peak_ram_bytes = watch_memory(run->watch).peak_ram_bytes;
 	}
 	struct fold_state sum = run_accepted(run);
-	if (run->lanes.states == NULL) {
-		/* It failed before it could go on: what an earlier run has accepted was done. */
+	if (run->failure.reason != JOB_REASON_OK && run->job->held.rows > sum.rows) {
+		/* It failed before it came as far as an earlier run, whose rows were counted. */
 		sum = run->job->held;
 	}
 	result->total_processed = (int64_t)sum.rows;
@@ -59,13 +59,14 @@ static void fill_result(struct run *run)
 
 static void conclude_result(struct run *run)
 {
-	if (run->finish_sequence == 0) {
-		run->finish_sequence = run->callbacks.reserve_sequence(run->callbacks.userdata);
+	if (run->job->finish_sequence == 0) { /* else an attempt before has come so far */
+		run->job->finish_sequence = run->callbacks.reserve_sequence(
+			run->callbacks.userdata);
 	}
 	if (run->recovered == NULL) {
 		fill_result(run);
 	}
-	job_conclude(run->job, run->result, &run->failure, run->finish_sequence);
+	job_conclude(run->job, run->result, &run->failure, run->job->finish_sequence);
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */
@@ -112,6 +113,9 @@ static uint64_t accepted_end(const struct run *run, size_t file)
 
 static void close_rest(struct run *run)
 {
+	if (run->checkpoint != NULL) {
+		checkpoint_give_up(run->checkpoint);
+	}
 	if (run->job->is_rerun || run->checkpoint != NULL) {
 		run_unlink_records(run, run->closing);
 	}
@@ -165,8 +169,26 @@ static void write_failure(struct run *run)
 		run->failure.message, job_reason_name(run->failure.reason));
 }
 
+/* Waiting for the lock, or going on, has not come so far that it knows an earlier run's files. */
+static void find_temporaries(struct run *run)
+{
+	const struct job *job = run->job;
+	struct failure ignored;
+
+	if (!job->is_rerun || run->recovered != NULL) {
+		return;
+	}
+	if (run->outputs.files == NULL &&
+	    outputs_open(&run->outputs, job->id, job->spec, &job->targets,
+			 run->env->options.root_fds, &ignored) == -ENOMEM) {
+		return;
+	}
+	run_expect_temporaries(run);
+}
+
 static void remove_temporaries(struct run *run)
 {
+	find_temporaries(run);
 	for (size_t i = 0; i < run->outputs.n_files; i++) {
 		const struct output_file *file = &run->outputs.files[i];
 
@@ -187,7 +209,8 @@ static bool is_worth_retrying(struct run *run)
 	      failure->reason == JOB_REASON_NO_SPACE)) {
 		return false;
 	}
-	if (run_accepted(run).n_folded > run->n_resumed) {
+	/* Rows that an attempt before had accepted too, and lost, bring the job no further. */
+	if (run_accepted(run).input_bytes > job->held.input_bytes) {
 		job->n_attempts = 0;
 	}
 	job->n_attempts++;
@@ -243,6 +266,11 @@ void run_close(struct run *run)
 }
 
 /* --- commit ----------------------------------------------------------------------------------- */
+
+static void on_output_unsynced(void *userdata)
+{
+	run_lose_sync(userdata);
+}
 
 static void on_committed(void *userdata, int status, enum job_reason reason, const char *message)
 {
@@ -338,6 +366,7 @@ int run_publish(struct run *run)
 	run->commit_options.receipt = run->job->receipt;
 	run->commit_options.result = run->result;
 	run->commit_options.outputs = run->commit_outputs;
+	run->commit_options.unsynced = on_output_unsynced;
 	run->result->finished_at_ns = 0; /* not yet: the commit takes time too */
 	int r = commit_start(&run->commit_options, on_committed, run, &run->commit);
 	if (r == 0) {
@@ -372,6 +401,7 @@ static void on_settled(void *userdata, int status)
 	if (is_unwinding || run->is_stopping) {
 		run_close(run);
 	} else if (status < 0) {
+		run_lose_sync(run);
 		run->failure.reason = JOB_REASON_OK;
 		run_fail_step(run, JOB_REASON_IO_ERROR,
 			      "cannot write the first rejects to the state", status);

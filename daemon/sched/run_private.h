@@ -71,7 +71,6 @@ struct run {
 	uint64_t saved_plan_checksum; /* of the plan in the state directory */
 	uint64_t n_taken;	      /* chunks that the checkpoint under way has */
 	uint64_t n_checkpointed;      /* chunks that the last one on disk has */
-	uint64_t n_resumed;	      /* chunks that were there at the start */
 	struct checkpoint *checkpoint;
 	uint32_t n_workers;
 	struct worker_tally tally;
@@ -92,7 +91,6 @@ struct run {
 	struct commit_record *recovered;
 
 	struct job_result *result;
-	uint64_t finish_sequence; /* 0: none reserved */
 };
 
 /* Makes a run that can be closed and no more yet. shared: its storage; NULL: one of its own. */
@@ -137,6 +135,12 @@ bool run_resume(struct run *run);
 int run_account_start(struct run *run) MUST_CHECK;
 void run_account_save(struct run *run);
 int run_checkpoint_start(struct run *run) MUST_CHECK;
+
+/*
+ * An output could not be synced: no later sync of it would say so. What a checkpoint has proved is
+ * gone on from, nothing else, even if the daemon is killed now.
+ */
+void run_lose_sync(struct run *run);
 
 /* The records of checkpoints and the plan beside them are of no more use. */
 void run_unlink_records(struct run *run, struct batch *batch);

@@ -91,7 +91,6 @@ static void go_on(struct run *run)
 	run->is_resumed = true;
 	run->saved_plan_checksum = resume->account.saved_plan_checksum;
 	run->n_checkpointed = sum.n_folded;
-	run->n_resumed = sum.n_folded;
 	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "goes on after %" PRIu64 " rows, from %s",
 		sum.rows,
 		!resume->is_live	? "the last checkpoint"
@@ -123,6 +122,7 @@ static void on_tidied(void *userdata, int status)
 	int r = status;
 
 	run->batch = batch_free(run->batch);
+	run->is_sync_lost = status < 0;
 	if (run->failure.reason != JOB_REASON_OK || run->is_stopping) {
 		run_close(run);
 		return;

@@ -154,6 +154,7 @@ static void on_pool_ended(void *userdata, const struct failure *failure)
 		run->failure = *failure;
 	}
 	advance(run);
+	run_account_save(run); /* how the last workers ended was counted too */
 	run->timer = loop_source_free(run->timer);
 	sample(run, clock_monotonic_ns());
 	run->pool = pool_free(run->pool);

@@ -190,7 +190,10 @@ static void start_failed(struct scheduler *scheduler, struct job *job, int error
 	}
 	failure_set(&failure, JOB_REASON_INTERNAL, "the job's state directory cannot be used: %s",
 		    strerror(-error));
-	job_conclude(job, result, &failure, history_reserve_sequence(scheduler->history));
+	if (job->finish_sequence == 0) {
+		job->finish_sequence = history_reserve_sequence(scheduler->history);
+	}
+	job_conclude(job, result, &failure, job->finish_sequence);
 	on_run_ended(scheduler, job, result);
 }
 

@@ -175,3 +175,18 @@ def test_bytes_that_were_never_written_are_not_published(bench):
     assert strace.was_hit(stand_in.traces("convert"))
     assert not (faults := case.faults_of(job)), faults
     assert not (left := world.stop_and_search(daemon)), left
+
+
+def test_a_sync_that_failed_is_not_made_good_by_a_later_one(bench):
+    """The rejects that stay in the state are synced before the commit: what then failed is converted again."""
+    stand_in, daemon = bench.tree()
+    daemon.settings["checkpoint_interval"] = "1h"
+    case = world.Case(daemon.start(), bench.dataset)
+    case.check_completed(case.wait(case.drop()))  # from here on the next storage process is a job's own
+    del case.spec["errors"]
+    stand_in.arm("storage", strace.inject("fsync", "error=EIO", 1))
+    job = case.wait(case.drop())
+    assert strace.was_hit(stand_in.traces("storage"))
+    assert "trying again" in daemon.log and "goes on after" not in daemon.log, daemon.log[-3000:]
+    assert job["state"] == "completed" and daemon.read("out.jsonl") == bench.dataset.output, job
+    assert not (left := world.stop_and_search(daemon)), left

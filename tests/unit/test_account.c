@@ -32,6 +32,7 @@ static struct account sample(uint64_t sequence)
 		.saved_plan_checksum = 9,
 		.started_at_ns = 10,
 		.tally = {.exits[WORKER_CAUSE_SIGNAL] = 4},
+		.held = {.rows = 40, .success = 39, .error = 1},
 		.n_lanes = ARRAY_SIZE(lanes),
 		.lanes = lanes,
 		.inodes = inodes,
@@ -56,6 +57,8 @@ static void assert_is_sample(const struct account *found, uint64_t sequence)
 	ck_assert_uint_eq(found->saved_plan_checksum, 9);
 	ck_assert_int_eq(found->started_at_ns, 10);
 	ck_assert_int_eq(found->tally.exits[WORKER_CAUSE_SIGNAL], 4);
+	ck_assert_uint_eq(found->held.rows, 40);
+	ck_assert_uint_eq(found->held.error, 1);
 	ck_assert_uint_eq(found->n_lanes, ARRAY_SIZE(lanes));
 	ck_assert_mem_eq(found->lanes, lanes, sizeof(lanes));
 	ck_assert_mem_eq(found->inodes, inodes, sizeof(inodes));

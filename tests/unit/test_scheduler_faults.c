@@ -71,6 +71,17 @@ static bool is_swept(struct world *w)
 	return all_ended(w) && count_entries(w->dirs[DIR_RUN_JOBS], ".") == 0;
 }
 
+static int64_t n_exits(void)
+{
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+	int64_t sum = 0;
+
+	for (int cause = 0; cause < WORKER_N_CAUSES; cause++) {
+		sum += totals->worker_exits[cause];
+	}
+	return sum;
+}
+
 /* As many turns of the loop into the commit as the loop test's number says. */
 START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 {
@@ -80,9 +91,11 @@ START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 	run_until(is_committing, NULL);
 	world.n_turns = (unsigned)_i;
 	run_until(has_turned, NULL);
+	int64_t n_exits_before = n_exits();
 	/* The daemon's death: nobody is told, only its processes end. */
 	end_daemon();
 	start_daemon();
+	ck_assert_int_ge(n_exits(), n_exits_before);
 	run_until(is_swept, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 	assert_file_is("out.jsonl", expected_rows(5000, 10));
@@ -187,6 +200,49 @@ START_TEST(a_job_that_waits_to_be_written_down_holds_no_counter_up)
 	ck_assert_int_eq(totals->names[0].jobs_completed, 2);
 	ck_assert_int_eq(totals->names[0].rows_success, 20);
 	ck_assert_int_eq(totals->names[0].last_rows_processed, 10);
+}
+END_TEST
+
+/* A directory in its place keeps commit.json from being written, after all rows were converted. */
+static void submit_uncommittable(void)
+{
+	char path[64];
+
+	put_csv("in.csv", 1000, 0);
+	submit("{\"version\":1,\"input\":{\"path\":\"in.csv\"},\"output\":{\"path\":\"out.jsonl\"},"
+	       "\"workers\":1,\"retry\":{\"attempts\":3,\"backoff\":\"20ms\"}}");
+	in_job_dir("commit.json", path);
+	ck_assert_int_eq(mkdirat(world.dirs[DIR_JOBS], path, 0750), 0);
+}
+
+START_TEST(a_commit_that_always_fails_is_tried_no_more_often_than_the_spec_says)
+{
+	submit_uncommittable();
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_IO_ERROR);
+	ck_assert_int_eq(world.seen.worker_exits[WORKER_CAUSE_OK], 3 * 2); /* prepare and convert */
+}
+END_TEST
+
+static bool waits_for_next_attempt(struct world *w)
+{
+	look(w->id);
+	return str_equal(w->seen_phase, "waiting") || w->seen.state != JOB_STATE_RUNNING;
+}
+
+/* Jobs are removed in the order of their ends: none may wait for one that never comes. */
+START_TEST(a_commit_that_failed_once_keeps_no_job_from_being_removed)
+{
+	char path[64];
+
+	submit_uncommittable();
+	run_until(waits_for_next_attempt, NULL);
+	in_job_dir("commit.json", path);
+	ck_assert_int_eq(unlinkat(world.dirs[DIR_JOBS], path, AT_REMOVEDIR), 0);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	ck_assert_int_eq(scheduler_forget(world.scheduler, world.id), 0);
+	run_until(is_forgotten, NULL);
 }
 END_TEST
 
@@ -552,6 +608,8 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
 	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);
 	tcase_add_test(tcase, a_job_that_waits_to_be_written_down_holds_no_counter_up);
+	tcase_add_test(tcase, a_commit_that_always_fails_is_tried_no_more_often_than_the_spec_says);
+	tcase_add_test(tcase, a_commit_that_failed_once_keeps_no_job_from_being_removed);
 	tcase_add_loop_test(tcase, a_job_whose_receipt_has_moved_on_does_not_run_again, 0, 2);
 	tcase_add_test(tcase, an_invalid_spec_in_active_is_moved_on_with_its_reason);
 	tcase_add_test(tcase, a_removal_that_is_cut_off_leaves_no_job_to_run_again);

@@ -2,6 +2,8 @@
 /* Daemons that end while a job runs, and what the next one makes of what they have left. */
 #include "tests/unit/scheduler_world.h"
 
+#include <sys/file.h>
+
 #include "daemon/sched/account_pages.h"
 
 #define N_ROWS	 60000u
@@ -19,6 +21,12 @@ static double counted(void)
 		sum += (double)totals->names[i].rows_processed;
 	}
 	return sum;
+}
+
+static bool is_preparing(struct world *w)
+{
+	look(w->id);
+	return str_equal(w->seen_phase, "preparing");
 }
 
 static bool has_begun(struct world *w)
@@ -305,6 +313,89 @@ START_TEST(a_job_that_waits_to_go_on_can_be_cancelled)
 }
 END_TEST
 
+/* Without its rows, so that it has to run again from its input. */
+static void start_over(void)
+{
+	char path[128];
+
+	part_name(path, 0);
+	ck_assert_int_eq(unlinkat(world.data_fd, path, 0), 0);
+	start_daemon();
+	ck_assert(counted() >= counted_before);
+	run_until(is_converting, NULL);
+	ck_assert(counted() >= counted_before);
+}
+
+START_TEST(what_was_counted_stays_so_if_a_job_that_starts_over_is_cancelled)
+{
+	cut_off();
+	start_over();
+	ck_assert_int_eq(scheduler_cancel(world.scheduler, world.id), 0);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_ABORTED, JOB_REASON_CANCELLED);
+	ck_assert(counted() >= counted_before);
+	ck_assert_int_eq(world.seen.total_processed,
+			 world.seen.success_count + world.seen.error_count);
+}
+END_TEST
+
+START_TEST(what_was_counted_stays_so_over_the_restarts_of_a_job_that_starts_over)
+{
+	cut_off();
+	start_over();
+	stop_daemon();
+	start_again();
+	ck_assert(counted() >= counted_before);
+	assert_all_right();
+}
+END_TEST
+
+START_TEST(a_job_that_is_cancelled_while_it_waits_for_its_lock_leaves_no_files)
+{
+	char path[128];
+
+	cut_off();
+	in_run_dir(path, "lock");
+	int fd = openat(world.dirs[DIR_JOBS], path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0); /* as a worker that cannot die */
+	start_daemon();
+	run_until(is_preparing, NULL);
+	ck_assert_int_eq(scheduler_cancel(world.scheduler, world.id), 0);
+	run_until(all_ended, NULL);
+	fd_close(fd);
+	assert_ended(JOB_STATE_ABORTED, JOB_REASON_CANCELLED);
+}
+END_TEST
+
+/* What a start has to remove is removed, this last. */
+static bool is_swept(struct world *w)
+{
+	return count_entries(w->dirs[DIR_RUN_JOBS], ".") == 0;
+}
+
+/* For want of a descriptor, or for a disk that answers again: here a directory is in its place. */
+START_TEST(a_job_whose_spec_cannot_be_read_waits_for_a_later_start)
+{
+	char path[128], aside[128];
+
+	cut_off();
+	in_run_dir(path, "spec.json");
+	in_run_dir(aside, "aside");
+	ck_assert_int_eq(renameat(world.dirs[DIR_JOBS], path, world.dirs[DIR_JOBS], aside), 0);
+	ck_assert_int_eq(mkdirat(world.dirs[DIR_JOBS], path, 0750), 0);
+	start_daemon();
+	run_until(is_swept, NULL);
+	look(world.id);
+	ck_assert(!world.was_seen);
+	stop_daemon();
+	ck_assert_int_eq(unlinkat(world.dirs[DIR_JOBS], path, AT_REMOVEDIR), 0);
+	ck_assert_int_eq(renameat(world.dirs[DIR_JOBS], aside, world.dirs[DIR_JOBS], path), 0);
+	start_again();
+	assert_all_right();
+}
+END_TEST
+
 START_TEST(a_run_for_once_leaves_nothing_to_go_on_with)
 {
 	world.options.is_once = true;
@@ -346,6 +437,28 @@ START_TEST(checkpoints_are_taken_while_the_job_runs)
 	start_again();
 	ck_assert_int_gt(n_rows_before, 0);
 	assert_all_right();
+}
+END_TEST
+
+/* Whatever step a checkpoint is at when the job ends, it leaves no record behind. */
+START_TEST(a_cancelled_job_leaves_no_checkpoint)
+{
+	char path[128];
+
+	world.options.checkpoint_interval_ns = CLOCK_NS_PER_MS;
+	world.options.chunk_size_bytes = 128;
+	scheduler_reconfigure(world.scheduler, &world.options);
+	put_csv("in.csv", N_ROWS, 100);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(has_checkpoint, NULL);
+	struct timespec pause = {.tv_nsec = _i * 100000};
+	nanosleep(&pause, NULL);
+	(void)!scheduler_cancel(world.scheduler, world.id);
+	run_until(all_ended, NULL);
+	for (int i = 0; i < 2; i++) {
+		in_run_dir(path, i == 0 ? "checkpoint-0" : "checkpoint-1");
+		ck_assert(!is_there(world.dirs[DIR_JOBS], path));
+	}
 }
 END_TEST
 
@@ -459,8 +572,14 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_plan_that_is_not_the_recorded_one_is_not_gone_on_with);
 	tcase_add_loop_test(tcase, an_input_that_has_changed_meanwhile_fails_the_job, 0, 4);
 	tcase_add_test(tcase, a_job_that_waits_to_go_on_can_be_cancelled);
+	tcase_add_test(tcase, what_was_counted_stays_so_if_a_job_that_starts_over_is_cancelled);
+	tcase_add_test(tcase,
+		       what_was_counted_stays_so_over_the_restarts_of_a_job_that_starts_over);
+	tcase_add_test(tcase, a_job_that_is_cancelled_while_it_waits_for_its_lock_leaves_no_files);
+	tcase_add_test(tcase, a_job_whose_spec_cannot_be_read_waits_for_a_later_start);
 	tcase_add_test(tcase, a_run_for_once_leaves_nothing_to_go_on_with);
 	tcase_add_test(tcase, checkpoints_are_taken_while_the_job_runs);
+	tcase_add_loop_test(tcase, a_cancelled_job_leaves_no_checkpoint, 0, 20);
 	tcase_add_test(tcase, what_a_killed_daemon_left_is_swept);
 	tcase_add_test(tcase, a_failure_that_passes_costs_only_time);
 	tcase_add_test(tcase, a_failure_that_stays_is_named_after_the_last_attempt);
