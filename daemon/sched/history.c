@@ -22,7 +22,6 @@
 
 #define BASE_NAME      "base.json"
 #define BASE_MAX_BYTES (16u << 20)
-#define OTHER_NAME     "_other"
 
 struct history {
 	struct sched_env *env;
@@ -222,32 +221,6 @@ static int reserve_names(struct history *history, size_t n_names)
 	return 0;
 }
 
-static struct name_totals_view *find_name(struct history *history, const char *name)
-{
-	for (size_t i = 0; i < history->totals.n_names; i++) {
-		if (str_equal(history->names[i].name, name)) {
-			return &history->names[i];
-		}
-	}
-	return NULL;
-}
-
-/* The caller has reserved room for one more. */
-static struct name_totals_view *name_totals(struct history *history, const char *name)
-{
-	struct name_totals_view *found = find_name(history, name);
-
-	if (found == NULL && history->totals.n_names >= NAME_TOTALS_MAX) {
-		name = OTHER_NAME;
-		found = find_name(history, name);
-	}
-	if (found == NULL) {
-		found = &history->names[history->totals.n_names++];
-		*found = (struct name_totals_view){.name = name};
-	}
-	return found;
-}
-
 static void add_tally(struct totals_view *totals, const struct worker_tally *tally)
 {
 	for (int cause = 0; cause < WORKER_N_CAUSES; cause++) {
@@ -273,24 +246,61 @@ static void add_rows(struct name_totals_view *totals, const struct fold_state *s
 /* A job that has ended but must wait for its turn counts as if that had come. */
 static void add_job(struct history *history, const struct job *job)
 {
+	struct name_totals_view *name = &history->names[job->place - 1];
+
 	if (job->result != NULL) {
-		totals_add_result(&history->totals, name_totals(history, job->result->name),
-				  job->result);
+		totals_add_result(&history->totals, name, job->result);
 	} else if (job->run != NULL) {
 		struct run_info info = run_info(job->run);
 
-		add_rows(name_totals(history, job->name), &info.sum);
+		add_rows(name, &info.sum);
 		add_tally(&history->totals, &info.tally);
 	} else {
-		add_rows(name_totals(history, job->name), &job->held);
+		add_rows(name, &job->held);
 		add_tally(&history->totals, &job->tally);
 	}
 }
 
-static int copy_base(struct history *history, size_t n_more)
+/*
+ * A name has its place in the base before it is first shown. Jobs end in another order than they
+ * come, so where places are few, a name that got one at its job's end could move out of "_other" or
+ * into it, and the counters of the one would go back by what the other takes over. Places are only
+ * added, so a job looks its own up once, however many jobs wait.
+ */
+static int keep_place(struct history *history, struct job *job)
+{
+	struct totals_view *base = &history->base->totals;
+	size_t n_before = base->n_names;
+	const struct name_totals_view *name;
+
+	if (job->place > 0) {
+		return 0;
+	}
+	name = totals_of(base, job->result != NULL ? job->result->name : job->name);
+	if (name == NULL) {
+		return -ENOMEM;
+	}
+	job->place = (size_t)(name - base->names) + 1;
+	history->is_dirty = history->is_dirty || base->n_names > n_before;
+	return 0;
+}
+
+static int keep_places(struct history *history, const struct job_list *jobs)
+{
+	for (size_t i = 0; i < jobs->n_items; i++) {
+		int r = jobs->items[i]->is_folded ? 0 : keep_place(history, jobs->items[i]);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int copy_base(struct history *history)
 {
 	const struct totals_view *base = &history->base->totals;
-	int r = reserve_names(history, base->n_names + n_more + 1);
+	int r = reserve_names(history, base->n_names);
 
 	if (r < 0) {
 		return r;
@@ -305,12 +315,7 @@ static int copy_base(struct history *history, size_t n_more)
 
 const struct totals_view *history_totals(struct history *history, const struct job_list *jobs)
 {
-	size_t n_unfolded = 0;
-
-	for (size_t i = 0; i < jobs->n_items; i++) {
-		n_unfolded += !jobs->items[i]->is_folded;
-	}
-	if (copy_base(history, n_unfolded) < 0) {
+	if (keep_places(history, jobs) < 0 || copy_base(history) < 0) {
 		return NULL;
 	}
 	for (size_t i = 0; i < jobs->n_items; i++) {

@@ -40,7 +40,8 @@ bool history_is_dirty(const struct history *history);
 bool history_is_safe_without(const struct history *history, const struct job *job);
 
 /*
- * The base, and on top of it the accepted rows of all jobs that are not folded yet. Valid until the
- * next call, and while no job is removed. NULL: no memory.
+ * The base, and on top of it the accepted rows of all jobs that are not folded yet. Names are given
+ * their places in the base, for good: the first NAME_TOTALS_MAX - 1 one of their own, the others
+ * that of "_other". Valid until the next call. NULL: no memory.
  */
 const struct totals_view *history_totals(struct history *history, const struct job_list *jobs);

@@ -58,6 +58,7 @@ struct job {
 
 	struct job_result *result;
 	enum job_unsaved unsaved;
+	size_t place;		   /* of its name in the counters' base, from 1; 0: none yet */
 	bool is_folded;		   /* the result is part of the counters' base */
 	struct job *next_unfolded; /* while it waits for that */
 	bool is_forgotten;	   /* no longer shown; removed as soon as that loses nothing */

@@ -287,6 +287,56 @@ START_TEST(no_more_jobs_run_than_may)
 }
 END_TEST
 
+/* A base with as many names as leave one free, before "_other". */
+static void put_base(unsigned n_names)
+{
+	struct buf text = BUF_INIT;
+
+	buf_add_str(&text, "{\"version\":1,\"finish_sequence\":0,\"last_id\":\"\","
+			   "\"duration_counts\":[0,0,0,0,0,0,0,0,0,0,0,0,0],\"names\":[");
+	for (unsigned i = 0; i < n_names; i++) {
+		buf_printf(&text, "%s{\"name\":\"old-%u\"}", i > 0 ? "," : "", i);
+	}
+	buf_add_str(&text, "]}");
+	put(world.dirs[DIR_STATE], "base.json", text.data, text.len);
+	buf_deinit(&text);
+}
+
+/* Rows counted for a name; -1 if it is not there. */
+static int64_t rows_of(const char *name)
+{
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+
+	for (size_t i = 0; i < totals->n_names; i++) {
+		if (str_equal(totals->names[i].name, name)) {
+			return totals->names[i].rows_processed;
+		}
+	}
+	return -1;
+}
+
+START_TEST(a_name_keeps_the_place_in_which_it_was_shown)
+{
+	stop_daemon();
+	put_base(NAME_TOTALS_MAX - 2);
+	world.options.max_jobs = 1;
+	start_daemon();
+	put_csv("in.csv", 100, 0);
+	submit(SPEC("\"first.jsonl\"},\"name\":\"first\",\"priority\":-1"));
+	submit(SPEC("\"second.jsonl\"},\"name\":\"second\""));
+	ck_assert_int_eq(rows_of("first"), 0);
+	ck_assert_int_eq(rows_of("second"), -1);
+	ck_assert_int_eq(rows_of("_other"), 0);
+	run_until(all_ended, NULL);
+	look(world.id); /* the second, which has ended first */
+	ck_assert_int_eq(world.seen.total_processed, 100);
+	ck_assert_int_eq(rows_of("first"), 100);
+	ck_assert_int_eq(rows_of("second"), -1);
+	ck_assert_int_eq(rows_of("_other"), 100);
+	ck_assert_uint_eq(scheduler_totals(world.scheduler)->n_names, NAME_TOTALS_MAX);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -309,5 +359,6 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, a_waiting_job_can_be_cancelled);
 	tcase_add_test(tcase, a_forgotten_job_is_gone_but_stays_counted);
 	tcase_add_test(tcase, no_more_jobs_run_than_may);
+	tcase_add_test(tcase, a_name_keeps_the_place_in_which_it_was_shown);
 	return unit_end("scheduler", tcase);
 }
