@@ -75,12 +75,13 @@ struct job_view {
  * go back, over deaths, restarts and retention.
  */
 struct name_totals_view {
-	const char *name; /* a job's name; "_other" once there are NAME_TOTALS_MAX of them */
+	const char *name; /* a job's; "_other": all beyond the first NAME_TOTALS_MAX - 1 */
 	int64_t rows_processed, rows_success, rows_error, rows_filtered;
 	int64_t input_bytes, output_bytes;
 	int64_t rejects[REJECT_N_CODES];
 	int64_t jobs_completed, jobs_failed, jobs_aborted;
 	double last_success_timestamp_seconds; /* 0: never */
+	double last_failure_timestamp_seconds; /* 0: never */
 	int64_t last_rows_processed;	       /* of the last job that ended */
 	double last_duration_seconds;
 	double last_queue_seconds;
@@ -110,5 +111,6 @@ struct area_view {
 	const char
 		*name; /* "incoming", "active", "done", "failed", "invalid" or a directory's key */
 	int64_t n_files;     /* -1: not a spool area */
-	int64_t avail_bytes; /* -1: not asked */
+	int64_t avail_bytes; /* for us, without what is kept for root; -1: not asked */
+	int64_t size_bytes;  /* of the file system; -1: not asked */
 };

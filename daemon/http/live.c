@@ -58,6 +58,9 @@ static void add_progress(struct live_view *live, const char *name, double ratio)
 void live_add_job(struct live_view *live, const struct job_view *job)
 {
 	live->jobs[job->state]++;
+	if (job->state == JOB_STATE_PENDING) {
+		live->queue_age_seconds = MAX(live->queue_age_seconds, job->queue_seconds);
+	}
 	if (job->state != JOB_STATE_RUNNING) {
 		return;
 	}

@@ -32,6 +32,7 @@ struct live_view {
 	int64_t n_invalid_stats; /* workers whose stats file is broken now */
 	double items_per_second;
 	double heartbeat_age_seconds; /* the greatest */
+	double queue_age_seconds;     /* the longest wait of a pending job; 0: none waits */
 	size_t n_progress;	      /* one for each name: the newest running job of it */
 	struct live_progress progress[NAME_TOTALS_MAX];
 };

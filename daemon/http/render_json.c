@@ -179,6 +179,7 @@ void render_json_workers(struct buf *out, const struct job_view *job)
 	}
 
 static const struct json_field live_fields[] = {
+	LIVE(queue_age_seconds, JSON_KIND_REAL),
 	LIVE(items_per_second, JSON_KIND_REAL),
 	LIVE(ram_bytes, JSON_KIND_I64),
 	LIVE(pss_bytes, JSON_KIND_I64),
@@ -253,6 +254,7 @@ static void add_areas(struct buf *out, const struct status_view *view)
 		{"name", JSON_KIND_TEXT, offsetof(struct area_view, name)},
 		{"files", JSON_KIND_I64_OR_NULL, offsetof(struct area_view, n_files)},
 		{"avail_bytes", JSON_KIND_I64_OR_NULL, offsetof(struct area_view, avail_bytes)},
+		{"size_bytes", JSON_KIND_I64_OR_NULL, offsetof(struct area_view, size_bytes)},
 	};
 
 	buf_add_str(out, ",\"areas\":[");

@@ -212,15 +212,17 @@ static void write_names_last(struct buf *out, const struct family *family,
 	}
 }
 
-static void write_last_success(struct buf *out, const struct family *family,
-			       const struct metrics_view *view)
+/* Names of which this has never happened are left out: their age is not 1970's. */
+static void write_timestamps(struct buf *out, const struct family *family,
+			     const struct metrics_view *view)
 {
 	for (size_t i = 0; i < view->totals->n_names; i++) {
 		const struct name_totals_view *name = &view->totals->names[i];
+		double timestamp = double_at(name, family->offset);
 
-		if (name->last_success_timestamp_seconds > 0) {
+		if (timestamp > 0) {
 			write_series(out, family, (struct label){"pipe", name->name}, no_label);
-			buf_printf(out, "%.3f\n", name->last_success_timestamp_seconds);
+			buf_printf(out, "%.3f\n", timestamp);
 		}
 	}
 }
@@ -264,13 +266,27 @@ static void write_jobs_finished(struct buf *out, const struct family *family,
 
 /* One sample for each of a few kinds. */
 
+static bool has_series(const struct totals_view *totals, const char *name)
+{
+	for (size_t i = 0; i < totals->n_names; i++) {
+		if (str_equal(totals->names[i].name, name)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Not of names that are counted as "_other": they may be new ones day after day. */
 static void write_progress(struct buf *out, const struct family *family,
 			   const struct metrics_view *view)
 {
 	for (size_t i = 0; i < view->live->n_progress; i++) {
-		write_series(out, family, (struct label){"pipe", view->live->progress[i].name},
-			     no_label);
-		write_double(out, view->live->progress[i].ratio);
+		const struct live_progress *progress = &view->live->progress[i];
+
+		if (has_series(view->totals, progress->name)) {
+			write_series(out, family, (struct label){"pipe", progress->name}, no_label);
+			write_double(out, progress->ratio);
+		}
 	}
 }
 
@@ -366,18 +382,25 @@ static const struct {
 static const struct family families[] = {
 	{"zooparallel_build", FAMILY_INFO, "The version that runs.", write_build_info, 0},
 	{"zooparallel_errors", FAMILY_COUNTER, "Rows rejected, by reason.", write_rejects, 0},
-	{"zooparallel_jobs", FAMILY_GAUGE, "Jobs that are known, by state.", write_jobs, 0},
+	{"zooparallel_jobs", FAMILY_GAUGE, "Jobs that are known now, by state.", write_jobs, 0},
 	{"zooparallel_jobs_finished", FAMILY_COUNTER, "Jobs that have ended, by outcome.",
 	 write_jobs_finished, 0},
+	{"zooparallel_queue_age_seconds", FAMILY_GAUGE,
+	 "How long the pending job that waits longest has waited, 0 if none waits.",
+	 write_live_double, LIVE_AT(queue_age_seconds)},
 	{"zooparallel_job_duration_seconds", FAMILY_HISTOGRAM,
 	 "How long jobs ran, from their start to their end.", write_durations, 0},
 	{"zooparallel_job_queue_wait_seconds", FAMILY_GAUGE,
 	 "How long the last job that ended had waited for its start.", write_names_last,
 	 NAME_AT(last_queue_seconds)},
 	{"zooparallel_job_progress_ratio", FAMILY_GAUGE,
-	 "Part of the input that the newest running job has done.", write_progress, 0},
+	 "Part of the input that the newest running job has done, 0 to 1.", write_progress, 0},
 	{"zooparallel_job_last_success_timestamp_seconds", FAMILY_GAUGE,
-	 "When a job last completed.", write_last_success, 0},
+	 "When a job last completed, in seconds since 1970.", write_timestamps,
+	 NAME_AT(last_success_timestamp_seconds)},
+	{"zooparallel_job_last_failure_timestamp_seconds", FAMILY_GAUGE,
+	 "When a job last failed, in seconds since 1970.", write_timestamps,
+	 NAME_AT(last_failure_timestamp_seconds)},
 	{"zooparallel_job_last_rows_processed", FAMILY_GAUGE, "Rows of the last job that ended.",
 	 write_names_last, NAME_AT(last_rows_processed)},
 	{"zooparallel_job_last_duration_seconds", FAMILY_GAUGE,
@@ -396,12 +419,15 @@ static const struct family families[] = {
 	{"zooparallel_stats_files_invalid", FAMILY_COUNTER,
 	 "Times that a stats file was found broken.", write_total_i64,
 	 TOTAL_AT(stats_files_invalid)},
-	{"zooparallel_spool_files", FAMILY_GAUGE, "Files in the areas of the spool.", write_areas,
-	 AREA_AT(n_files)},
+	{"zooparallel_spool_files", FAMILY_GAUGE, "Job specs in the areas of the spool.",
+	 write_areas, AREA_AT(n_files)},
 	{"zooparallel_filesystem_avail_bytes", FAMILY_GAUGE,
-	 "Space left where the daemon keeps its files.", write_areas, AREA_AT(avail_bytes)},
+	 "Space that the daemon may still use on the file system of an area.", write_areas,
+	 AREA_AT(avail_bytes)},
+	{"zooparallel_filesystem_size_bytes", FAMILY_GAUGE, "Size of the file system of an area.",
+	 write_areas, AREA_AT(size_bytes)},
 	{"zooparallel_config_last_reload_successful", FAMILY_GAUGE,
-	 "Whether the configuration was good when last read.", write_config_ok, 0},
+	 "1 if the configuration was good when last read, else 0.", write_config_ok, 0},
 	{"process_cpu_seconds", FAMILY_COUNTER, "Processor time of the daemon itself.",
 	 write_process_double, PROCESS_AT(cpu_seconds)},
 	{"process_resident_memory_bytes", FAMILY_GAUGE, "Resident memory of the daemon itself.",
@@ -410,8 +436,9 @@ static const struct family families[] = {
 	 write_process_i64, PROCESS_AT(n_open_fds)},
 	{"process_max_fds", FAMILY_GAUGE, "Descriptors that the daemon may have open.",
 	 write_process_i64, PROCESS_AT(n_max_fds)},
-	{"process_start_time_seconds", FAMILY_GAUGE, "When the daemon started.",
-	 write_process_double, PROCESS_AT(start_time_seconds)},
+	{"process_start_time_seconds", FAMILY_GAUGE,
+	 "When the daemon started, in seconds since 1970.", write_process_double,
+	 PROCESS_AT(start_time_seconds)},
 };
 
 static const char *type_name(enum family_type type, enum metrics_format format)

@@ -29,6 +29,7 @@ static const struct record_field name_fields[] = {
 	FIELD(RECORD_COUNT, jobs_failed),
 	FIELD(RECORD_COUNT, jobs_aborted),
 	FIELD(RECORD_DOUBLE, last_success_timestamp_seconds),
+	FIELD(RECORD_DOUBLE, last_failure_timestamp_seconds),
 	FIELD(RECORD_COUNT, last_rows_processed),
 	FIELD(RECORD_DOUBLE, last_duration_seconds),
 	FIELD(RECORD_DOUBLE, last_queue_seconds),
@@ -155,10 +156,12 @@ static void fold_name(struct name_totals_view *name, const struct job_result *re
 	for (size_t code = 0; code < REJECT_N_CODES; code++) {
 		add(&name->rejects[code], result->rejects[code]);
 	}
+	double finished_at = (double)result->finished_at_ns / (double)CLOCK_NS_PER_SEC;
 	(*outcome_of(name, result->state))++;
 	if (result->state == JOB_STATE_COMPLETED) {
-		name->last_success_timestamp_seconds = (double)result->finished_at_ns /
-						       (double)CLOCK_NS_PER_SEC;
+		name->last_success_timestamp_seconds = finished_at;
+	} else if (result->state == JOB_STATE_FAILED) {
+		name->last_failure_timestamp_seconds = finished_at;
 	}
 	name->last_rows_processed = result->total_processed;
 	name->last_duration_seconds = seconds_between(result->started_at_ns,

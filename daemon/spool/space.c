@@ -12,25 +12,55 @@
 
 #define SPACE_INTERVAL_NS (30 * CLOCK_NS_PER_SEC)
 
-static int64_t avail_bytes(int dir_fd)
+struct room {
+	int64_t avail_bytes, size_bytes; /* -1: not known */
+};
+
+static struct room room_at(int dir_fd)
 {
 	struct statvfs vfs;
 
-	return fstatvfs(dir_fd, &vfs) < 0 ? -1 : (int64_t)(vfs.f_bavail * vfs.f_frsize);
+	if (fstatvfs(dir_fd, &vfs) < 0) {
+		return (struct room){-1, -1};
+	}
+	return (struct room){(int64_t)(vfs.f_bavail * vfs.f_frsize),
+			     (int64_t)(vfs.f_blocks * vfs.f_frsize)};
+}
+
+/* The least room that is known. */
+static struct room room_of(const struct space_place *place)
+{
+	struct room least = {-1, -1};
+
+	for (size_t i = 0; i < place->n_dirs; i++) {
+		struct room room = room_at(place->dir_fds[i]);
+
+		if (least.avail_bytes < 0 ||
+		    (room.avail_bytes >= 0 && room.avail_bytes < least.avail_bytes)) {
+			least = room;
+		}
+	}
+	return least;
 }
 
 static void sample(struct space *space)
 {
+	struct room room = room_at(space->spool_dir_fd);
+
 	for (int i = 0; i < SPOOL_N_AREAS; i++) {
 		space->views[i] = (struct area_view){.name = spool_area_name((enum spool_area)i),
-						     .avail_bytes = -1};
+						     .avail_bytes = -1,
+						     .size_bytes = -1};
 	}
-	space->views[SPOOL_INCOMING].avail_bytes = avail_bytes(space->spool_dir_fd);
+	space->views[SPOOL_INCOMING].avail_bytes = room.avail_bytes;
+	space->views[SPOOL_INCOMING].size_bytes = room.size_bytes;
 	for (size_t i = 0; i < space->n_places; i++) {
+		room = room_of(&space->places[i]);
 		space->views[SPOOL_N_AREAS + i] = (struct area_view){
 			.name = space->places[i].name,
 			.n_files = -1,
-			.avail_bytes = avail_bytes(space->places[i].dir_fd)};
+			.avail_bytes = room.avail_bytes,
+			.size_bytes = room.size_bytes};
 	}
 }
 

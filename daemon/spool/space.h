@@ -12,9 +12,11 @@
  * a scrape must not hang on a file system that does.
  */
 
+/* Directories that are shown as one area: the one that has the least space left stands for all. */
 struct space_place {
-	const char *name; /* "state" */
-	int dir_fd;	  /* borrowed */
+	const char *name;   /* "state" */
+	const int *dir_fds; /* borrowed */
+	size_t n_dirs;	    /* at least 1 */
 };
 
 enum { SPACE_MAX_PLACES = 4, SPACE_MAX = SPOOL_N_AREAS + SPACE_MAX_PLACES };

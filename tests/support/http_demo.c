@@ -198,8 +198,9 @@ static const struct totals_view *totals(void *ctx)
 
 static size_t areas(void *ctx, const struct area_view **ret_areas)
 {
-	static const struct area_view views[] = {
-		{"incoming", 1, 1 << 30}, {"invalid", 0, -1}, {"state_dir", -1, 1 << 20}};
+	static const struct area_view views[] = {{"incoming", 1, 1 << 30, INT64_C(1) << 32},
+						 {"invalid", 0, -1, -1},
+						 {"state", -1, 1 << 20, 1 << 22}};
 
 	*ret_areas = views;
 	return ARRAY_SIZE(views);

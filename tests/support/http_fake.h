@@ -80,7 +80,8 @@ static const struct totals_view *fake_totals(void *ctx)
 
 static size_t fake_areas(void *ctx, const struct area_view **ret_areas)
 {
-	static const struct area_view areas[] = {{"incoming", 3, -1}, {"state_dir", -1, 1000}};
+	static const struct area_view areas[] = {{"incoming", 3, -1, -1},
+						 {"state", -1, 1000, 4000}};
 
 	*ret_areas = areas;
 	return 2;

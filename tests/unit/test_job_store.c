@@ -229,12 +229,15 @@ START_TEST(each_result_is_counted_once)
 	ck_assert_int_eq(base.totals.worker_exits[WORKER_CAUSE_OK], 4);
 	ck_assert_int_eq(base.totals.worker_exits[WORKER_CAUSE_STALLED], 9);
 	result.finish_sequence = 6;
+	ck_assert(name->last_failure_timestamp_seconds == 0);
 	result.state = JOB_STATE_FAILED;
+	result.finished_at_ns = 8 * CLOCK_NS_PER_SEC;
 	result.total_processed = 1;
 	ck_assert_int_eq(counter_base_fold(&base, &result), 0);
 	ck_assert_int_eq(name->rows_processed, 11);
 	ck_assert_int_eq(name->jobs_failed, 1);
 	ck_assert(name->last_success_timestamp_seconds == 7);
+	ck_assert(name->last_failure_timestamp_seconds == 8);
 	ck_assert_int_eq(name->last_rows_processed, 1);
 	struct counter_base *heap = malloc(sizeof(*heap));
 	*heap = base;

@@ -91,6 +91,7 @@ START_TEST(every_number_stands_at_its_name)
 					     .jobs_failed = 18,
 					     .jobs_aborted = 19,
 					     .last_success_timestamp_seconds = 20,
+					     .last_failure_timestamp_seconds = 20.5,
 					     .last_rows_processed = 21,
 					     .last_duration_seconds = 22.5,
 					     .last_queue_seconds = 23};
@@ -98,6 +99,7 @@ START_TEST(every_number_stands_at_its_name)
 				  .pss_bytes = 31,
 				  .peak_ram_bytes = 32,
 				  .heartbeat_age_seconds = 0.5,
+				  .queue_age_seconds = 33.5,
 				  .jobs = {[JOB_STATE_PENDING] = 34},
 				  .workers = {[LIVE_WORKER_RESTARTING] = 35},
 				  .n_progress = 1,
@@ -117,6 +119,7 @@ START_TEST(every_number_stands_at_its_name)
 	ck_assert_line(text, "zooparallel_jobs_finished_total{pipe=\"n\",outcome=\"failed\"} 18");
 	ck_assert_line(text, "zooparallel_jobs_finished_total{pipe=\"n\",outcome=\"aborted\"} 19");
 	ck_assert_line(text, "zooparallel_job_last_success_timestamp_seconds{pipe=\"n\"} 20.000");
+	ck_assert_line(text, "zooparallel_job_last_failure_timestamp_seconds{pipe=\"n\"} 20.500");
 	ck_assert_line(text, "zooparallel_job_last_rows_processed{pipe=\"n\"} 21");
 	ck_assert_line(text, "zooparallel_job_last_duration_seconds{pipe=\"n\"} 22.5");
 	ck_assert_line(text, "zooparallel_job_queue_wait_seconds{pipe=\"n\"} 23");
@@ -124,6 +127,7 @@ START_TEST(every_number_stands_at_its_name)
 	ck_assert_line(text, "zooparallel_workers_proportional_memory_bytes 31");
 	ck_assert_line(text, "zooparallel_workers_peak_memory_bytes 32");
 	ck_assert_line(text, "zooparallel_worker_heartbeat_age_seconds 0.5");
+	ck_assert_line(text, "zooparallel_queue_age_seconds 33.5");
 	ck_assert_line(text, "zooparallel_jobs{state=\"pending\"} 34");
 	ck_assert_line(text, "zooparallel_workers{state=\"restarting\"} 35");
 	ck_assert_line(text, "zooparallel_job_progress_ratio{pipe=\"n\"} 0.25");
@@ -176,16 +180,19 @@ END_TEST
 
 START_TEST(areas_show_what_is_known)
 {
-	static const struct area_view areas[] = {{"incoming", 3, -1}, {"state_dir", -1, 1000}};
+	static const struct area_view areas[] = {{"incoming", 3, -1, -1},
+						 {"state", -1, 1000, 4000}};
 	const char *text;
 
 	view.areas = areas;
 	view.n_areas = 2;
 	text = render(METRICS_PROMETHEUS);
 	ck_assert_line(text, "zooparallel_spool_files{area=\"incoming\"} 3");
-	ck_assert_line(text, "zooparallel_filesystem_avail_bytes{area=\"state_dir\"} 1000");
-	ck_assert_ptr_null(strstr(text, "spool_files{area=\"state_dir\"}"));
+	ck_assert_line(text, "zooparallel_filesystem_avail_bytes{area=\"state\"} 1000");
+	ck_assert_line(text, "zooparallel_filesystem_size_bytes{area=\"state\"} 4000");
+	ck_assert_ptr_null(strstr(text, "spool_files{area=\"state\"}"));
 	ck_assert_ptr_null(strstr(text, "avail_bytes{area=\"incoming\"}"));
+	ck_assert_ptr_null(strstr(text, "size_bytes{area=\"incoming\"}"));
 }
 END_TEST
 
@@ -201,7 +208,13 @@ START_TEST(a_name_has_the_progress_of_its_newest_running_job)
 	live_add_job(&live, &job);
 	job.progress = 0.75;
 	live_add_job(&live, &job);
-	ck_assert_uint_eq(live.n_progress, 1);
+	job.name = "counted as another";
+	live_add_job(&live, &job);
+	ck_assert_uint_eq(live.n_progress, 2);
+	totals.n_names = 2;
+	names[0] = (struct name_totals_view){.name = "n"};
+	names[1] = (struct name_totals_view){.name = "_other"};
+	ck_assert_ptr_null(strstr(render(METRICS_PROMETHEUS), "counted as another"));
 	ck_assert_line(render(METRICS_PROMETHEUS),
 		       "zooparallel_job_progress_ratio{pipe=\"n\"} 0.5");
 	for (int i = 0; i < 2 * NAME_TOTALS_MAX; i++) {
@@ -212,6 +225,21 @@ START_TEST(a_name_has_the_progress_of_its_newest_running_job)
 		live_add_job(&live, &job);
 	}
 	ck_assert_uint_eq(live.n_progress, NAME_TOTALS_MAX);
+}
+END_TEST
+
+START_TEST(the_queue_is_as_old_as_the_oldest_that_waits)
+{
+	struct job_view job = {.name = "n", .state = JOB_STATE_RUNNING, .queue_seconds = 99};
+
+	live_add_job(&live, &job);
+	ck_assert_line(render(METRICS_PROMETHEUS), "zooparallel_queue_age_seconds 0");
+	job.state = JOB_STATE_PENDING;
+	for (double seconds = 1; seconds < 4; seconds++) {
+		job.queue_seconds = seconds == 2 ? 7.25 : seconds;
+		live_add_job(&live, &job);
+	}
+	ck_assert_line(render(METRICS_PROMETHEUS), "zooparallel_queue_age_seconds 7.25");
 }
 END_TEST
 
@@ -251,4 +279,5 @@ END_TEST
 UNIT_MAIN(names_are_escaped, the_formats_differ_where_they_must, every_number_stands_at_its_name,
 	  a_name_without_a_finished_job_has_no_last_one, the_histogram_adds_up,
 	  areas_show_what_is_known, a_name_has_the_progress_of_its_newest_running_job,
+	  the_queue_is_as_old_as_the_oldest_that_waits,
 	  a_scrape_of_a_thousand_workers_takes_less_than_5_ms)

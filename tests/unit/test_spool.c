@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 
 #include "common/util/clock.h"
+#include "daemon/spool/space.h"
 #include "daemon/spool/spool.h"
 
 #define MS	    CLOCK_NS_PER_MS
@@ -429,6 +430,30 @@ START_TEST(the_areas_are_counted)
 }
 END_TEST
 
+START_TEST(the_place_with_the_least_room_stands_for_its_area)
+{
+	const struct area_view *views;
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int full[] = {spool_fd, proc, -1}, unknown[] = {-1}, half_known[] = {-1, spool_fd};
+	struct space space = {
+		.spool_dir_fd = spool_fd,
+		.places = {{"data", full, 3}, {"run", unknown, 1}, {"x", half_known, 2}},
+		.n_places = 3};
+	ck_assert_uint_eq(space_get(&space, NULL, &views), SPOOL_N_AREAS + 3);
+	ck_assert_int_gt(views[SPOOL_INCOMING].avail_bytes, 0);
+	ck_assert_int_ge(views[SPOOL_INCOMING].size_bytes, views[SPOOL_INCOMING].avail_bytes);
+	ck_assert_int_eq(views[SPOOL_ACTIVE].size_bytes, -1);
+	const struct area_view *places = &views[SPOOL_N_AREAS];
+	ck_assert_str_eq(places[0].name, "data");
+	ck_assert_int_eq(places[0].avail_bytes, 0); /* there is no room in /proc */
+	ck_assert_int_eq(places[0].n_files, -1);
+	ck_assert_int_eq(places[1].avail_bytes, -1);
+	ck_assert_int_eq(places[1].size_bytes, -1);
+	ck_assert_int_gt(places[2].avail_bytes, 0);
+	fd_close(proc);
+}
+END_TEST
+
 /* Requests before the first claim: a count of each area, and the list of incoming/. */
 #define FIRST_CLAIM (SPOOL_N_AREAS + 2)
 
@@ -565,6 +590,7 @@ int main(int argc, char **argv)
 		five_thousand_specs_at_once_are_all_taken,
 		what_waits_does_not_put_off_the_start,
 		the_areas_are_counted,
+		the_place_with_the_least_room_stands_for_its_area,
 		a_storage_that_dies_in_a_claim_costs_no_spec,
 		a_storage_that_dies_elsewhere_is_asked_again,
 		a_read_only_spool_is_named_and_left_when_it_ends,
