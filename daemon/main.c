@@ -464,12 +464,7 @@ static int start_spool(struct daemon *daemon)
 		.callbacks = spool_callbacks(daemon),
 	};
 
-	daemon->space = (struct space){
-		.spool_dir_fd = daemon->dirs.spool,
-		.places = {{"state", &daemon->dirs.state, 1},
-			   {"run", &daemon->dirs.run, 1},
-			   {"data", daemon->dirs.roots, daemon->dirs.n_roots}},
-		.n_places = 3};
+	space_init(&daemon->space, &daemon->dirs);
 	daemon->active_dir_fd = spool_open_area(daemon->dirs.spool, SPOOL_ACTIVE);
 	if (daemon->active_dir_fd < 0) {
 		return daemon->active_dir_fd;

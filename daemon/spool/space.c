@@ -64,6 +64,15 @@ static void sample(struct space *space)
 	}
 }
 
+void space_init(struct space *ret_space, const struct directories *dirs)
+{
+	*ret_space = (struct space){.spool_dir_fd = dirs->spool,
+				    .places = {{"state", &dirs->state, 1},
+					       {"run", &dirs->run, 1},
+					       {"data", dirs->roots, dirs->n_roots}},
+				    .n_places = 3};
+}
+
 size_t space_get(struct space *space, const struct spool *spool, const struct area_view **ret_views)
 {
 	int64_t now_ns = clock_monotonic_ns();

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "common/model/job_view.h"
+#include "daemon/core/directories.h"
 #include "daemon/spool/spool.h"
 
 /*
@@ -28,6 +29,9 @@ struct space {
 	int64_t sampled_at_ns; /* 0: never */
 	struct area_view views[SPACE_MAX];
 };
+
+/* Of the daemon's own directories, which stay open as long as the space is used. */
+void space_init(struct space *ret_space, const struct directories *dirs);
 
 /* Looks again if the last sample is older than 30 s; counts are those of `spool` (may be NULL). */
 size_t space_get(struct space *space, const struct spool *spool,
