@@ -233,6 +233,18 @@ def test_the_password_ends_at_the_proxy(world, tmp_path):
     assert "authorization" not in request.lower()
 
 
+def seconds_of(path, pattern):
+    return int(re.search(pattern, (TOP / path).read_text())[1])
+
+
+def test_its_times_fit_the_daemons():
+    shipped = "conf/nginx/zooparallel.conf"
+    longest_wait = seconds_of("daemon/http/handle.h", r"HANDLE_MAX_WAIT_SECONDS = (\d+),")
+    assert seconds_of(shipped, r"proxy_read_timeout (\d+)s;") > longest_wait
+    idle = seconds_of("daemon/http/connection.h", r"CONNECTION_IDLE_NS\s+INT64_C\((\d+)000000000\)")
+    assert 0 < seconds_of(shipped, r"\skeepalive_timeout (\d+)s;") < idle
+
+
 def test_a_long_poll_waits_behind_it_too(world):
     daemon, proxy = world
     daemon.drop(spec_of("slow.csv", "slow.out"), "slow")
