@@ -30,20 +30,25 @@ int process_pidfd_open(pid_t pid)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int process_read_text(const char *path, char ret_text[static PROCESS_TEXT_SIZE])
+static int process_read_fd(int fd, char ret_text[static PROCESS_TEXT_SIZE])
 {
-	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	ssize_t n = fd_pread_full(fd, ret_text, PROCESS_TEXT_SIZE - 1, 0);
 
-	if (fd < 0) {
-		return errno == ENOENT ? -ESRCH : -errno;
-	}
-	n = fd_pread_full(fd, ret_text, PROCESS_TEXT_SIZE - 1, 0);
 	if (n < 0) {
 		return (int)n;
 	}
 	ret_text[n] = '\0';
 	return 0;
+}
+
+static int process_read_text(const char *path, char ret_text[static PROCESS_TEXT_SIZE])
+{
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		return errno == ENOENT ? -ESRCH : -errno;
+	}
+	return process_read_fd(fd, ret_text);
 }
 
 static int process_read_file(pid_t pid, const char *file, char ret_text[static PROCESS_TEXT_SIZE])
@@ -108,21 +113,39 @@ int process_state(pid_t pid, char *ret_state)
 	return 0;
 }
 
-int process_resident_bytes(pid_t pid, int64_t *ret_bytes)
+static int process_parse_resident(char *text, int64_t *ret_bytes)
 {
-	char text[PROCESS_TEXT_SIZE];
 	uint64_t n_pages;
-	int r = process_read_file(pid, "statm", text);
+	int r = process_parse_word(text, 2, &n_pages);
 
-	if (r < 0) {
-		return r;
-	}
-	r = process_parse_word(text, 2, &n_pages);
 	if (r < 0) {
 		return r;
 	}
 	*ret_bytes = (int64_t)n_pages * sysconf(_SC_PAGESIZE);
 	return 0;
+}
+
+int process_resident_bytes(pid_t pid, int64_t *ret_bytes)
+{
+	char text[PROCESS_TEXT_SIZE];
+	int r = process_read_file(pid, "statm", text);
+
+	return r < 0 ? r : process_parse_resident(text, ret_bytes);
+}
+
+int process_resident_open(void)
+{
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int process_resident_read(int statm_fd, int64_t *ret_bytes)
+{
+	char text[PROCESS_TEXT_SIZE];
+	int r = process_read_fd(statm_fd, text);
+
+	return r < 0 ? r : process_parse_resident(text, ret_bytes);
 }
 
 int process_proportional_bytes(pid_t pid, int64_t *ret_bytes)

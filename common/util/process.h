@@ -24,6 +24,13 @@ int process_state(pid_t pid, char *ret_state) MUST_CHECK;
 /* The resident set, from /proc/PID/statm; some 10 us. */
 int process_resident_bytes(pid_t pid, int64_t *ret_bytes) MUST_CHECK;
 
+/*
+ * The same of this process, from its statm that was opened before, for who may open nothing any
+ * more. process_resident_open: a descriptor or -errno.
+ */
+int process_resident_open(void) MUST_CHECK;
+int process_resident_read(int statm_fd, int64_t *ret_bytes) MUST_CHECK;
+
 /* The proportional set (shared pages divided by their users), from smaps_rollup; some 100 us. */
 int process_proportional_bytes(pid_t pid, int64_t *ret_bytes) MUST_CHECK;
 

@@ -108,6 +108,26 @@ START_TEST(touched_memory_is_resident)
 }
 END_TEST
 
+START_TEST(one_s_own_memory_can_be_read_again_from_an_open_file)
+{
+	enum { N_BYTES = 32 << 20 };
+	int64_t before, after;
+	int fd = process_resident_open();
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(process_resident_read(fd, &before), 0);
+	char *bytes = mmap(NULL, N_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
+	ck_assert_ptr_ne(bytes, MAP_FAILED);
+	memset(bytes, 1, N_BYTES);
+	ck_assert_int_eq(process_resident_read(fd, &after), 0);
+	ck_assert_int_ge(after, before + N_BYTES - (4 << 20));
+	munmap(bytes, N_BYTES);
+	close(fd);
+	ck_assert_int_eq(process_resident_read(-1, &after), -EBADF);
+}
+END_TEST
+
 START_TEST(the_dead_have_no_memory)
 {
 	pid_t pid = start_sleeper();
@@ -151,4 +171,5 @@ END_TEST
 
 UNIT_MAIN(the_soft_limit_of_files_is_raised_to_the_hard_one, a_pidfd_tells_of_the_death,
 	  the_start_time_does_not_depend_on_the_name, a_stopped_process_says_so,
-	  touched_memory_is_resident, the_dead_have_no_memory, the_boot_id_is_a_uuid)
+	  touched_memory_is_resident, one_s_own_memory_can_be_read_again_from_an_open_file,
+	  the_dead_have_no_memory, the_boot_id_is_a_uuid)
