@@ -253,7 +253,15 @@ static void slot_reaped(struct slot *slot, const siginfo_t *info, const struct w
 	if (pool->is_stopping) {
 		return;
 	}
-	if (worker_end_is_exit(info, WORKER_EXIT_REPORTED) && fail_reported(pool, slot->index)) {
+	bool is_refused = worker_end_is_refused(info);
+	if ((is_refused || worker_end_is_exit(info, WORKER_EXIT_REPORTED)) &&
+	    fail_reported(pool, slot->index)) {
+		return;
+	}
+	if (is_refused) {
+		failure_set(&failure, JOB_REASON_INTERNAL, "worker %" PRIu32 " %s", slot->index,
+			    death->what);
+		pool_stop(pool, &failure, STOP_GRACE_NS);
 		return;
 	}
 	if (worker_end_is_fault(info, death)) {

@@ -123,6 +123,14 @@ static void on_child(void *userdata, const siginfo_t *info)
 		finish_failed(prepare, JOB_REASON_CANCELLED, "stopped");
 		return;
 	}
+	if (worker_end_is_refused(info)) {
+		struct failure failure;
+
+		failure_set(&failure, JOB_REASON_INTERNAL,
+			    "the worker that prepares the inputs %s; the log names it", end.what);
+		finish(prepare, NULL, &failure);
+		return;
+	}
 	if (worker_end_is_exit(info, WORKER_EXIT_OK)) {
 		int r = load_plan(&prepare->options, &plan);
 

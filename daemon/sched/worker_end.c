@@ -39,6 +39,9 @@ void worker_end_judge(const siginfo_t *info, const struct worker_kill *kill, str
 		snprintf(what, WORKER_END_TEXT_SIZE, "ended with exit code %d", info->si_status);
 	} else if (info->si_code == CLD_EXITED) {
 		snprintf(what, WORKER_END_TEXT_SIZE, "ended before its work was done");
+	} else if (worker_end_is_refused(info)) {
+		snprintf(what, WORKER_END_TEXT_SIZE,
+			 "was ended by its sandbox, for a system call that no worker makes");
 	} else if (ret_end->cause == WORKER_CAUSE_OOM) {
 		snprintf(what, WORKER_END_TEXT_SIZE, "was killed by the kernel for lack of memory");
 	} else if (ret_end->cause == WORKER_CAUSE_SIGNAL || kill->what[0] == '\0') {
@@ -54,9 +57,14 @@ bool worker_end_is_exit(const siginfo_t *info, int code)
 	return info->si_code == CLD_EXITED && info->si_status == code;
 }
 
+bool worker_end_is_refused(const siginfo_t *info)
+{
+	return info->si_code != CLD_EXITED && info->si_status == SIGSYS;
+}
+
 static bool is_crash(int signal_number)
 {
-	static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
+	static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
 
 	for (size_t i = 0; i < ARRAY_SIZE(crashes); i++) {
 		if (signal_number == crashes[i]) {

@@ -39,6 +39,12 @@ void worker_end_judge(const siginfo_t *info, const struct worker_kill *kill, str
 bool worker_end_is_exit(const siginfo_t *info, int code);
 
 /*
+ * Whether its sandbox has ended it: no fault of a chunk or a row, but one of ours, or someone who
+ * has taken the process over. It is not to be tried again.
+ */
+bool worker_end_is_refused(const siginfo_t *info);
+
+/*
  * Whether it can be the fault of what the worker was doing: a signal that the kernel sends for what
  * a program does, an exit, or a kill of ours for it. Any other signal came from outside.
  */

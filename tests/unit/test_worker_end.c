@@ -94,6 +94,28 @@ START_TEST(a_kill_that_the_kernel_has_counted_is_for_lack_of_memory)
 }
 END_TEST
 
+/* No chunk may be charged with it, and no row be rejected for it. */
+START_TEST(what_its_sandbox_has_ended_is_no_fault_of_a_row)
+{
+	siginfo_t info = {.si_code = CLD_KILLED};
+	struct worker_end end;
+
+	assert_end(CLD_KILLED, SIGSYS, WORKER_CAUSE_SIGNAL,
+		   "was ended by its sandbox, for a system call that no worker makes");
+	info.si_status = SIGSYS;
+	worker_end_judge(&info, &kill_sent, &oom, &end);
+	ck_assert(worker_end_is_refused(&info));
+	ck_assert(!worker_end_is_fault(&info, &end));
+	info.si_code = CLD_DUMPED;
+	ck_assert(worker_end_is_refused(&info));
+	info.si_code = CLD_EXITED;
+	ck_assert(!worker_end_is_refused(&info)); /* an exit code of that number */
+	info = (siginfo_t){.si_code = CLD_KILLED};
+	info.si_status = SIGSEGV;
+	ck_assert(!worker_end_is_refused(&info));
+}
+END_TEST
+
 START_TEST(a_cause_that_comes_again_is_the_jobs_reason)
 {
 	ck_assert_int_eq(worker_end_reason(WORKER_CAUSE_OK), JOB_REASON_WORKER_CRASH);
@@ -109,4 +131,5 @@ UNIT_MAIN_WITH(setup, teardown, an_exit_is_ok_or_an_error, a_signal_of_a_strange
 	       a_kill_of_ours_has_our_reason, who_was_faster_than_our_kill_has_its_own_reason,
 	       whom_we_no_longer_needed_did_not_crash,
 	       a_kill_that_the_kernel_has_counted_is_for_lack_of_memory,
+	       what_its_sandbox_has_ended_is_no_fault_of_a_row,
 	       a_cause_that_comes_again_is_the_jobs_reason)
