@@ -519,7 +519,8 @@ static int start(struct daemon *daemon)
 		return r;
 	}
 	if ((r = loop_new(&daemon->loop)) < 0 || (r = add_events(daemon)) < 0 ||
-	    (r = storage_new(daemon->loop, daemon->program_fd, &daemon->storage)) < 0 ||
+	    (r = storage_new(daemon->loop, daemon->program_fd, &daemon->dirs.reach,
+			     &daemon->storage)) < 0 ||
 	    (r = start_scheduler(daemon)) < 0 || (r = start_spool(daemon)) < 0 ||
 	    (r = start_server(daemon)) < 0) {
 		log_error("cannot start: %s", strerror(-r));

@@ -9,7 +9,10 @@
  *   zooparallel-worker prepare CHUNK_SIZE ROOT...     (the roots' paths, as configured)
  *   zooparallel-worker convert SLOT N_ROOTS MEMORY_LIMIT NAME
  *       MEMORY_LIMIT: limits.memory_per_worker in bytes, 0: none; NAME: the job's, for error rows
- *   zooparallel-worker storage
+ *   zooparallel-worker storage N_FOLDERS
+ *
+ * Before the first byte that is not the supervisor's own, it gives up whatever else it could do
+ * (daemon/worker/restrict.h). A death of SIGSYS is a system call that it was refused.
  *
  * In every mode it dies with its supervisor (PDEATHSIG, then a check of getppid against
  * ZOOPARALLEL_SUPERVISOR, the supervisor's pid in the environment).
@@ -39,9 +42,13 @@ enum convert_fd {
 	CONVERT_FD_OUTPUTS = 8,
 };
 
-/* storage: one seqpacket socket, see common/model/storage_request.h. */
+/*
+ * storage: one seqpacket socket, see common/model/storage_request.h, and the N_FOLDERS folders
+ * below which all is that will be asked for.
+ */
 enum storage_fd {
 	STORAGE_FD_SOCKET = 3,
+	STORAGE_FD_FOLDERS = 4,
 };
 
 /* Everything else, and every signal, is a crash. */

@@ -28,6 +28,8 @@
 
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
+#define N_OWN 3 /* spool, state and run */
+
 #define PRIVATE_MODE 0750
 #define SPOOL_MODE   0770
 
@@ -156,7 +158,7 @@ static int open_roots(const struct config *config, struct directories *dirs,
 {
 	CLEANUP(buf_deinit) struct buf closed = BUF_INIT;
 
-	dirs->roots = calloc(config->data_roots.n_items, sizeof(*dirs->roots));
+	dirs->roots = calloc(config->data_roots.n_items + N_OWN, sizeof(*dirs->roots));
 	if (dirs->roots == NULL) {
 		return -ENOMEM;
 	}
@@ -210,6 +212,15 @@ static int take_lock(int dir, const char *key, const char *path, int *ret_lock,
 	return 0;
 }
 
+/* jobs/ lie below state and run. */
+static void set_reach(struct directories *dirs)
+{
+	const int own[N_OWN] = {dirs->spool, dirs->state, dirs->run};
+
+	memcpy(dirs->roots + dirs->n_roots, own, sizeof(own));
+	dirs->reach = (struct storage_reach){.fds = dirs->roots, .n_fds = dirs->n_roots + N_OWN};
+}
+
 static int open_all(const struct config *config, struct directories *dirs,
 		    struct directories_error *error)
 {
@@ -225,6 +236,7 @@ static int open_all(const struct config *config, struct directories *dirs,
 	    (r = open_jobs(dirs->run, config->run_dir, &dirs->run_jobs, error)) < 0) {
 		return r;
 	}
+	set_reach(dirs);
 	/* The locks are ours, so nobody else writes there. */
 	r = atomic_file_sweep(dirs->state);
 	r = r < 0 ? r : atomic_file_sweep(dirs->run);

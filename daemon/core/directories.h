@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "common/util/macro.h"
+#include "daemon/core/storage.h"
 
 struct config;
 
@@ -20,6 +21,8 @@ struct directories {
 	int jobs; /* <state_dir>/jobs */
 	int run;
 	int run_jobs; /* <run_dir>/jobs */
+	/* All of these: the roots, and behind them spool, state and run; shares their memory. */
+	struct storage_reach reach;
 	/* <state_dir>/lock and <run_dir>/lock, held while we live: one daemon to each. */
 	int lock;
 	int run_lock;

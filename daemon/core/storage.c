@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/model/worker_protocol.h"
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
@@ -35,6 +37,7 @@
 #include "daemon/core/child.h"
 
 #define MAX_SENT	 16
+#define NUMBER_SIZE	 24
 #define LOOK_NS		 CLOCK_NS_PER_SEC
 #define SEND_RETRY_NS	 (10 * CLOCK_NS_PER_MS)
 #define SEND_PATIENCE_NS (10 * CLOCK_NS_PER_SEC)
@@ -54,6 +57,7 @@ struct queue {
 struct storage {
 	struct loop *loop;
 	int program_fd;
+	struct storage_reach reach;
 	int socket_fd; /* -1: no process */
 	struct loop_source *socket_source;
 	struct loop_source *lost_timer; /* fires at once while there is something in `lost` */
@@ -334,6 +338,23 @@ static void on_socket(void *userdata, int fd, uint32_t epoll_events)
 	pending_answer(pending, &reply);
 }
 
+static int storage_spawn(const struct storage *storage, int socket_fd, pid_t *ret_pid)
+{
+	const struct storage_reach *reach = &storage->reach;
+	size_t n_fds = STORAGE_FD_FOLDERS - STORAGE_FD_SOCKET + reach->n_fds;
+	CLEANUP(free_p) int *fds = calloc(n_fds, sizeof(*fds));
+	char n_folders[NUMBER_SIZE];
+	const char *const argv[] = {"storage", n_folders, NULL};
+	struct child_spec spec = {.argv = argv, .fds = fds, .n_fds = n_fds};
+	if (!fds) {
+		return -ENOMEM;
+	}
+	fds[0] = socket_fd;
+	memcpy(fds + n_fds - reach->n_fds, reach->fds, reach->n_fds * sizeof(*fds));
+	snprintf(n_folders, sizeof(n_folders), "%zu", reach->n_fds);
+	return child_spawn(storage->program_fd, &spec, ret_pid);
+}
+
 static int storage_connect(struct storage *storage)
 {
 	int pair[2];
@@ -342,15 +363,13 @@ static int storage_connect(struct storage *storage)
 	}
 	CLEANUP(fd_closep) int ours = pair[0];
 	CLEANUP(fd_closep) int theirs = pair[1];
-	const char *const argv[] = {"storage", NULL};
-	struct child_spec spec = {.argv = argv, .fds = &theirs, .n_fds = 1};
 	CLEANUP(loop_source_freep) struct loop_source *source = NULL;
 	int r = loop_add_io(storage->loop, ours, EPOLLIN, on_socket, storage, &source);
 	if (r < 0) {
 		return r;
 	}
 	pid_t pid;
-	r = child_spawn(storage->program_fd, &spec, &pid);
+	r = storage_spawn(storage, theirs, &pid);
 	if (r < 0) {
 		return r;
 	}
@@ -368,7 +387,8 @@ static int storage_connect(struct storage *storage)
 	return 0;
 }
 
-int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage)
+int storage_new(struct loop *loop, int program_fd, const struct storage_reach *reach,
+		struct storage **ret_storage)
 {
 	struct storage *storage = calloc(1, sizeof(*storage));
 	if (!storage) {
@@ -376,6 +396,7 @@ int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage)
 	}
 	storage->loop = loop;
 	storage->program_fd = program_fd;
+	storage->reach = *reach;
 	storage->socket_fd = -1;
 	storage->pid_fd = -1;
 	queue_init(&storage->queue);
@@ -395,6 +416,11 @@ int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage)
 	}
 	*ret_storage = storage;
 	return 0;
+}
+
+int storage_new_like(const struct storage *like, struct storage **ret_storage)
+{
+	return storage_new(like->loop, like->program_fd, &like->reach, ret_storage);
 }
 
 struct storage *storage_free(struct storage *storage)

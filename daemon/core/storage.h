@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/model/storage_request.h"
@@ -19,8 +20,21 @@ struct storage;
 /* reply->status is 0 or -errno. Never called from inside storage_submit. */
 typedef void (*storage_done_fn)(void *userdata, const struct storage_reply *reply);
 
-/* program_fd: see child_find_program; not owned. The process starts with the first request. */
-int storage_new(struct loop *loop, int program_fd, struct storage **ret_storage) MUST_CHECK;
+/* Folders, below which lie all that a storage is asked for: the kernel refuses it the rest. */
+struct storage_reach {
+	const int *fds;
+	size_t n_fds;
+};
+
+/*
+ * program_fd: see child_find_program; not owned, nor are the folders, which are needed as long as
+ * the storage is. The process starts with the first request.
+ */
+int storage_new(struct loop *loop, int program_fd, const struct storage_reach *reach,
+		struct storage **ret_storage) MUST_CHECK;
+
+/* Another one with the same loop, program and reach. */
+int storage_new_like(const struct storage *like, struct storage **ret_storage) MUST_CHECK;
 
 /*
  * Ends the process after what it is doing now; requests under way are dropped without a call

@@ -57,7 +57,7 @@ static int open_basics(struct run *run, struct storage *shared)
 	run->is_storage_shared = shared != NULL;
 	int r = open_spare_fds(run);
 	if (r == 0 && shared == NULL) {
-		r = storage_new(run->env->loop, run->env->options.program_fd, &run->storage);
+		r = storage_new_like(run->env->options.storage, &run->storage);
 	}
 	if (r < 0) {
 		return r;

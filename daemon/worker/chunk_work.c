@@ -100,7 +100,7 @@ static void publish_progress(struct worker *worker, const struct convert_result 
 	if (now_ns >= worker->next_ram_at_ns) {
 		int64_t ram_bytes;
 
-		if (process_resident_bytes(0, &ram_bytes) == 0) {
+		if (process_resident_read(worker->statm_fd, &ram_bytes) == 0) {
 			stats_page_set_ram(worker->page, ram_bytes);
 		}
 		worker->next_ram_at_ns = now_ns + RAM_INTERVAL_NS;

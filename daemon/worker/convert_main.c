@@ -8,6 +8,9 @@
  * A lane may have chunks left and none free: all are claimed, or the supervisor has to fold before
  * the ring goes on. The first case ends when the lane is drained, the second within a poll
  * interval, so a short sleep is all the waiting it takes.
+ *
+ * All that it needs is opened first, and what is to run outside its sandbox is started; then it
+ * locks itself in, and only then the first byte of an input is read.
  */
 
 #include "daemon/worker/convert_main.h"
@@ -30,6 +33,7 @@
 #include "daemon/worker/lane.h"
 #include "daemon/worker/memory_limit.h"
 #include "daemon/worker/pinned.h"
+#include "daemon/worker/restrict.h"
 
 #define IDLE_SLEEP_NS	(1000 * 1000)
 #define MMAP_FROM_BYTES (128 * 1024)
@@ -127,6 +131,7 @@ static int open_all(struct convert *convert)
 	struct worker *worker = &convert->worker;
 	int r;
 
+	worker->statm_fd = process_resident_open();
 	if ((r = open_stats(worker)) < 0 ||
 	    (r = chunk_table_map(CONVERT_FD_TABLE, &worker->table)) < 0 ||
 	    (r = pinned_load_spec(CONVERT_FD_SPEC, &convert->spec)) < 0 ||
@@ -160,6 +165,34 @@ static void close_all(struct convert *convert)
 	job_spec_free(convert->spec);
 	chunk_table_unmap(&worker->table);
 	stats_file_unmap(worker->page);
+	worker->statm_fd = fd_close(worker->statm_fd);
+}
+
+/* No row can be to blame for it: the job fails with this report, whatever our death says. */
+static void on_refused(void *userdata, const char *message)
+{
+	struct worker *worker = userdata;
+
+	chunk_table_fail(&worker->table, worker->slot, JOB_REASON_INTERNAL, message);
+}
+
+static int lock_in(struct convert *convert)
+{
+	struct worker *worker = &convert->worker;
+	struct report *report = &worker->report;
+	CLEANUP(restrict_deinit) struct restriction restriction;
+
+	if (restrict_init(SYSCALL_FILTER_CONVERT, &restriction, report) < 0) {
+		return -1;
+	}
+	for (size_t i = 0; i < convert->plan->n_pipes; i++) {
+		if (lane_allow_inputs(&convert->lanes[i], worker, &restriction) < 0) {
+			return -1;
+		}
+	}
+	restriction.refused = on_refused;
+	restriction.userdata = worker;
+	return restrict_enter(&restriction, report);
 }
 
 static void sleep_idle(struct worker *worker)
@@ -256,7 +289,8 @@ int convert_main(int n_args, char *const *args)
 	}
 	keep_memory_small();
 	if (open_all(&convert) == 0) {
-		code = finish(&convert, work_all(&convert));
+		/* Here is the place for exec hooks to be started: they are not locked in. */
+		code = finish(&convert, lock_in(&convert) < 0 ? -1 : work_all(&convert));
 	}
 	close_all(&convert);
 	return code;

@@ -3,15 +3,24 @@
 /*
  * An input is opened by the path and below the root that the plan names, and must be the very file
  * that `prepare` measured: another one under the same name would give rows that no account holds.
+ *
+ * Landlock's rules are tied to files, not to names. So what was put in an input's place while the
+ * job ran is refused by the kernel, as if it were a matter of permissions.
+ *
+ * Each rule costs a worker some 10 us at its start. Where a pipe has thousands of files, every one
+ * of its workers would have to pay for all of them: there their folders are allowed instead.
  */
 
 #include "daemon/worker/lane.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/util/fd.h"
+
+#define MAX_RULES_FOR_FILES 256
 
 static enum job_reason reason_of_open(int error)
 {
@@ -46,6 +55,108 @@ static int check_identity(struct worker *worker, int fd, const struct plan_file 
 	return 0;
 }
 
+static int fail_open(struct worker *worker, const struct plan_file *file, int error)
+{
+	return report_set(&worker->report, reason_of_open(error), "%s: %s", file->path,
+			  strerror(error));
+}
+
+static size_t folder_len(const struct plan_file *file)
+{
+	const char *slash = strrchr(file->path, '/');
+
+	return slash != NULL ? (size_t)(slash - file->path) : 0;
+}
+
+static bool is_same_folder(const struct plan_file *a, const struct plan_file *b)
+{
+	size_t len = folder_len(a);
+
+	return len == folder_len(b) && memcmp(a->path, b->path, len) == 0;
+}
+
+/* Opens the file only to look at it, for which no right to read is needed. */
+static int look_at_input(const struct lane *lane, struct worker *worker,
+			 const struct plan_file *file, int *ret_fd)
+{
+	CLEANUP(fd_closep) int fd = fd_open_beneath(lane->root_fd, file->path, O_PATH, 0);
+
+	if (fd < 0) {
+		return fail_open(worker, file, -fd);
+	}
+	if (check_identity(worker, fd, file) < 0) {
+		return -1;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int allow_files(const struct lane *lane, struct worker *worker,
+		       const struct restriction *restriction)
+{
+	const struct plan_pipe *pipe = lane->chain.pipe;
+
+	for (size_t i = 0; i < pipe->n_files; i++) {
+		CLEANUP(fd_closep) int fd = -1;
+
+		if (look_at_input(lane, worker, &pipe->files[i], &fd) < 0 ||
+		    restrict_allow(restriction, fd, &worker->report) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int allow_folder(const struct lane *lane, struct worker *worker,
+			const struct restriction *restriction, const struct plan_file *file)
+{
+	size_t len = folder_len(file);
+	CLEANUP(free_p) char *folder = len == 0 ? strdup(".") : strndup(file->path, len);
+
+	if (folder == NULL) {
+		return fail_open(worker, file, ENOMEM);
+	}
+	CLEANUP(fd_closep) int fd = fd_open_beneath(lane->root_fd, folder, O_PATH, 0);
+	return fd < 0 ? fail_open(worker, file, -fd)
+		      : restrict_allow(restriction, fd, &worker->report);
+}
+
+/* The files are sorted, so those of one folder mostly follow one another. */
+static int allow_folders(const struct lane *lane, struct worker *worker,
+			 const struct restriction *restriction)
+{
+	const struct plan_pipe *pipe = lane->chain.pipe;
+
+	for (size_t i = 0; i < pipe->n_files; i++) {
+		if (i > 0 && is_same_folder(&pipe->files[i - 1], &pipe->files[i])) {
+			continue;
+		}
+		if (allow_folder(lane, worker, restriction, &pipe->files[i]) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int lane_allow_inputs(const struct lane *lane, struct worker *worker,
+		      const struct restriction *restriction)
+{
+	if (!restrict_has_rules(restriction)) {
+		return 0;
+	}
+	return lane->chain.pipe->n_files <= MAX_RULES_FOR_FILES
+		       ? allow_files(lane, worker, restriction)
+		       : allow_folders(lane, worker, restriction);
+}
+
+/* Whether it is the file itself that is refused, or another one in its place. */
+static int fail_denied(const struct lane *lane, struct worker *worker, const struct plan_file *file)
+{
+	CLEANUP(fd_closep) int fd = -1;
+
+	return look_at_input(lane, worker, file, &fd) < 0 ? -1 : fail_open(worker, file, EACCES);
+}
+
 int lane_open_input(struct lane *lane, struct worker *worker, size_t file_index)
 {
 	const struct plan_file *file = &lane->chain.pipe->files[file_index];
@@ -55,9 +166,11 @@ int lane_open_input(struct lane *lane, struct worker *worker, size_t file_index)
 		int fd = fd_open_beneath(lane->root_fd, file->path,
 					 O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
+		if (fd == -EACCES) {
+			return fail_denied(lane, worker, file);
+		}
 		if (fd < 0) {
-			return report_set(&worker->report, reason_of_open(-fd), "%s: %s",
-					  file->path, strerror(-fd));
+			return fail_open(worker, file, -fd);
 		}
 		if (check_identity(worker, fd, file) < 0) {
 			return -1;

@@ -14,6 +14,7 @@
 #include "daemon/pipe/reader.h"
 #include "daemon/worker/chain.h"
 #include "daemon/worker/report.h"
+#include "daemon/worker/restrict.h"
 
 /* One pipe as one worker sees it: where its rows come from and where they go. */
 struct lane {
@@ -35,6 +36,7 @@ struct worker {
 	struct chunk_table table;
 	struct stats_page *page;
 	struct stats_progress progress; /* of this generation, redone rows included */
+	int statm_fd;			/* of this process; none is fine */
 	int64_t next_ram_at_ns;
 	int64_t chunks_done;
 	struct converter *converter;
@@ -42,6 +44,13 @@ struct worker {
 	struct convert_sink sinks[2]; /* the guess, and the other one where guesses go wrong */
 	struct report report;
 };
+
+/*
+ * Has the restriction leave the lane's inputs to be opened: the very files that the plan means, or,
+ * if they are many, what lies in their folders. Returns 0, or -1 with the worker's report set.
+ */
+int lane_allow_inputs(const struct lane *lane, struct worker *worker,
+		      const struct restriction *restriction) MUST_CHECK;
 
 /*
  * Makes the reader read file `file` of the lane's plan; opens it if it is not the one that is

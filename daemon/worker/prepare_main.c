@@ -4,6 +4,9 @@
  * The supervisor never parses an input, so that a file that breaks a parser breaks a process that
  * is expendable. What is wrong with the inputs is the plan's to say; this process fails only where
  * there is no plan to write it into.
+ *
+ * The spec is read before the process locks itself in: the supervisor has parsed it, too, and the
+ * parser opens /dev/urandom once.
  */
 #include "daemon/worker/prepare_main.h"
 
@@ -18,6 +21,8 @@
 #include "common/util/num.h"
 #include "daemon/pipe/prepare.h"
 #include "daemon/worker/pinned.h"
+#include "daemon/worker/report.h"
+#include "daemon/worker/restrict.h"
 
 static int write_plan(const struct plan *plan)
 {
@@ -28,6 +33,29 @@ static int write_plan(const struct plan *plan)
 		return buf_error(&text);
 	}
 	return fd_pwrite_all(PREPARE_FD_PLAN, text.data, text.len, 0);
+}
+
+static int lock_in(const struct prepare_roots *roots, struct report *report)
+{
+	CLEANUP(restrict_deinit) struct restriction restriction;
+
+	if (restrict_init(SYSCALL_FILTER_PREPARE, &restriction, report) < 0) {
+		return -1;
+	}
+	for (size_t i = 0; i < roots->n; i++) {
+		if (restrict_allow(&restriction, roots->fds[i], report) < 0) {
+			return -1;
+		}
+	}
+	return restrict_enter(&restriction, report);
+}
+
+static int write_failure(uint64_t chunk_size, struct report *report)
+{
+	const struct plan plan = {
+		.chunk_size = chunk_size, .failure = report->reason, .message = report->message};
+
+	return write_plan(&plan);
 }
 
 static int prepare(uint64_t chunk_size, char *const *root_paths, size_t n_roots)
@@ -43,12 +71,16 @@ static int prepare(uint64_t chunk_size, char *const *root_paths, size_t n_roots)
 		root_fds[i] = PREPARE_FD_ROOTS + (int)i;
 	}
 	const struct prepare_roots roots = {.paths = root_paths, .fds = root_fds, .n = n_roots};
-	int r;
-	if ((r = pinned_load_spec(PREPARE_FD_SPEC, &spec)) < 0 ||
-	    (r = prepare_run(spec, &roots, chunk_size, &plan)) < 0) {
+	struct report report;
+	int r = pinned_load_spec(PREPARE_FD_SPEC, &spec);
+	if (r < 0) {
 		return r;
 	}
-	return write_plan(plan);
+	if (lock_in(&roots, &report) < 0) {
+		return write_failure(chunk_size, &report);
+	}
+	r = prepare_run(spec, &roots, chunk_size, &plan);
+	return r < 0 ? r : write_plan(plan);
 }
 
 int prepare_main(int n_args, char *const *args)

@@ -3,6 +3,9 @@
  * One request after the other, each answered before the next is read. When the supervisor closes
  * its end, what still lies in the socket is no longer wanted: it is left undone, so that a storage
  * that was freed touches nothing more after its request in work.
+ *
+ * It parses nothing, but it is who replaces and removes files. So it is confined, too: to the
+ * folders below which the daemon has any.
  */
 #include "daemon/worker/storage_main.h"
 
@@ -17,6 +20,9 @@
 #include "common/model/worker_protocol.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
+#include "common/util/num.h"
+#include "daemon/worker/report.h"
+#include "daemon/worker/restrict.h"
 #include "daemon/worker/storage_ops.h"
 
 struct received {
@@ -102,12 +108,37 @@ static int serve(int socket_fd)
 	}
 }
 
+/* The folders are not needed any more once they are allowed. */
+static int lock_in(uint64_t n_folders, struct report *report)
+{
+	CLEANUP(restrict_deinit) struct restriction restriction;
+
+	if (restrict_init(SYSCALL_FILTER_STORAGE, &restriction, report) < 0) {
+		return -1;
+	}
+	for (uint64_t i = 0; i < n_folders; i++) {
+		CLEANUP(fd_closep) int fd = STORAGE_FD_FOLDERS + (int)i;
+
+		if (restrict_allow(&restriction, fd, report) < 0) {
+			return -1;
+		}
+	}
+	return restrict_enter(&restriction, report);
+}
+
 int storage_main(int n_args, char *const *args)
 {
 	/* Modes are as the requests say. A lease that is broken must not kill (SIGIO does). */
 	umask(0);
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	if (n_args != 0 || sigaction(SIGIO, &ignore, NULL) < 0) {
+	uint64_t n_folders;
+	struct report report;
+	if (n_args != 1 || num_parse_u64(args[0], &n_folders) < 0 ||
+	    sigaction(SIGIO, &ignore, NULL) < 0) {
+		return WORKER_EXIT_USAGE;
+	}
+	if (lock_in(n_folders, &report) < 0) {
+		log_error("storage: %s", report.message);
 		return WORKER_EXIT_USAGE;
 	}
 	int r = serve(STORAGE_FD_SOCKET);

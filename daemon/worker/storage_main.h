@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * zooparallel-worker storage: carries out the requests of common/model/storage_request.h until its
- * socket is closed. Takes no arguments. Returns an exit code (enum worker_exit).
+ * zooparallel-worker storage N_FOLDERS: carries out the requests of common/model/storage_request.h
+ * until its socket is closed. Returns an exit code (enum worker_exit).
  */
 int storage_main(int n_args, char *const *args);

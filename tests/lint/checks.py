@@ -30,6 +30,7 @@ HOMES = [
     (r"systemd/.*", "daemon/core/"),
     (r"curl/.*", "daemon/ctl/"),
     (r"confuse\.h", "daemon/core/"),
+    (r"(seccomp|linux/landlock|linux/seccomp)\.h", "daemon/worker/"),
     (r"(pthread|threads)\.h", None),
 ]
 

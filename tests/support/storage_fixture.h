@@ -31,7 +31,9 @@ static inline void fixture_setup(void)
 	fixture.program_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	ck_assert_int_ge(fixture.program_fd, 0);
 	ck_assert_int_eq(loop_new(&fixture.loop), 0);
-	ck_assert_int_eq(storage_new(fixture.loop, fixture.program_fd, &fixture.storage), 0);
+	const struct storage_reach reach = {.fds = &fixture.dir_fd, .n_fds = 1};
+	ck_assert_int_eq(storage_new(fixture.loop, fixture.program_fd, &reach, &fixture.storage),
+			 0);
 }
 
 static inline void fixture_teardown(void)

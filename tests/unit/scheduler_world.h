@@ -37,6 +37,7 @@
 struct world {
 	char top[64];
 	int top_fd, data_fd, program_fd;
+	struct storage_reach reach;
 	int dirs[5]; /* state/jobs, state, run/jobs, spool, and their order is that of dir_names */
 	char data_path[128];
 	char *root_paths[1];
@@ -267,7 +268,9 @@ static inline bool is_converting(struct world *w)
 static inline void start_daemon(void)
 {
 	ck_assert_int_eq(loop_new(&world.loop), 0);
-	ck_assert_int_eq(storage_new(world.loop, world.program_fd, &world.storage), 0);
+	world.reach = (struct storage_reach){.fds = &world.top_fd, .n_fds = 1};
+	ck_assert_int_eq(storage_new(world.loop, world.program_fd, &world.reach, &world.storage),
+			 0);
 	ck_assert_int_eq(loop_add_timer(world.loop, on_tick, NULL, &world.tick), 0);
 	world.options.program_fd = world.program_fd;
 	world.options.root_fds = &world.data_fd;

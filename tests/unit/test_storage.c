@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "daemon/worker/landlock.h"
+
 static struct storage_reply write_file(int dir_fd, const char *name, const char *text)
 {
 	struct storage_request request = request_of(STORAGE_WRITE_FILE, name, NULL);
@@ -15,6 +17,32 @@ static struct storage_reply write_file(int dir_fd, const char *name, const char 
 	fd_close(fds[1]);
 	return reply;
 }
+
+static bool can_be_confined(void)
+{
+	struct landlock landlock = LANDLOCK_INIT;
+	int r = landlock_open(LANDLOCK_ABI_THAT_MOVES_FILES, &landlock);
+	landlock_close(&landlock);
+	return r == 0;
+}
+
+/* Whatever it is asked for: Landlock keeps it where it was told. */
+START_TEST(what_lies_elsewhere_is_out_of_reach)
+{
+	struct storage_request request = request_of(STORAGE_UNLINK, "kept", NULL);
+	char outside[] = "/tmp/zp-outside-XXXXXX";
+	ck_assert_ptr_nonnull(mkdtemp(outside));
+	int fd = open(outside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	make_file(fd, "kept", "");
+	int status = ask(request, &fd, 1).status;
+	ck_assert_int_eq(file_exists(fd, "kept"), status != 0);
+	ck_assert_int_eq(status, can_be_confined() ? -EACCES : 0);
+	unlinkat(fd, "kept", 0);
+	fd_close(fd);
+	rmdir(outside);
+}
+END_TEST
 
 START_TEST(a_file_is_written_whole_with_its_mode)
 {
@@ -402,7 +430,7 @@ START_TEST(a_program_that_is_missing_fails_the_request)
 	struct storage_request request = request_of(STORAGE_UNLINK, "a", NULL);
 	request.n_fds = 1;
 	int fd = openat(fixture.dir_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_eq(storage_new(fixture.loop, fd, &storage), 0);
+	ck_assert_int_eq(storage_new(fixture.loop, fd, &(struct storage_reach){0}, &storage), 0);
 	ck_assert_int_eq(storage_submit(storage, &request, &fixture.dir_fd, on_never, NULL),
 			 -EACCES);
 	storage_free(storage);
@@ -416,6 +444,7 @@ int main(int argc, char **argv)
 		return storage_main(argc - 2, argv + 2);
 	}
 	const TTest *tests[] = {
+		what_lies_elsewhere_is_out_of_reach,
 		a_file_is_written_whole_with_its_mode,
 		names_that_lead_elsewhere_are_refused,
 		a_rename_without_replacing_keeps_both_files,
