@@ -128,6 +128,7 @@ def run_slow_job(story):
         story.middle.append(prometheus.wait_scraped())
         cancel_one(daemon)
     daemon.kill()
+    wait_until(lambda: "ZooParallelDown" in prometheus.firing(), "the alert")
     daemon.start()
     wait_rows(daemon, job_id, 60000)
     story.middle.append(prometheus.wait_scraped())
@@ -208,7 +209,9 @@ def test_what_is_sent_is_only_what_is_needed(story):
     for line in text.splitlines():
         assert line.startswith("#") or re.fullmatch(r"[a-z_]+(\{[^}]*\})? \S+", line), line
     assert not re.search(r"_created\b", text)
-    assert all(target["lastError"] == "" and target["health"] == "up" for target in story.prometheus.targets())
+    # A scrape may come too late on a busy machine, but none is refused.
+    wait_until(lambda: [(target["health"], target["lastError"]) for target in story.prometheus.targets()] == [("up", "")] * 2,
+               "both targets to be up")
 
 
 def test_what_has_ended_is_gone_at_once(story):
@@ -382,10 +385,10 @@ def test_alerts_fire_when_they_should_and_end(story):
                                ("ZooParallelWorkerCrashLoop", "cause", "signal"), ("ZooParallelSpecRefused", "area", "invalid"),
                                ("ZooParallelReloadFailed", "job", "zooparallel"), ("ZooParallelDown", "job", "zooparallel")):
         assert [1 for labels in fired if labels["alertname"] == name and labels[label] == value], (name, fired)
-    now = story.prometheus.firing()
-    assert {"ZooParallelPipeFailing", "ZooParallelRejectRatioHigh"} <= now
-    assert not now & {"ZooParallelReloadFailed", "ZooParallelDown", "ZooParallelQueueStuck", "ZooParallelPipeOverdue",
-                      "ZooParallelNoProgress", "ZooParallelTooManyPipes", "ZooParallelRestarting"}
+    ended = {"ZooParallelReloadFailed", "ZooParallelDown", "ZooParallelQueueStuck", "ZooParallelPipeOverdue",
+             "ZooParallelNoProgress", "ZooParallelTooManyPipes", "ZooParallelRestarting"}
+    wait_until(lambda: not story.prometheus.firing() & ended, "what has ended to be told so")
+    assert {"ZooParallelPipeFailing", "ZooParallelRejectRatioHigh"} <= story.prometheus.firing()
 
 
 def test_rules_are_healthy_and_their_texts_whole(story):

@@ -274,7 +274,7 @@ def shipped_scrape_config(proxy):
     other, rules = other.split("rule_files:")
     other = re.sub(r"(?m)^  # ?", "  ", other)
     text = "scrape_configs:\n" + other + "rule_files:" + rules
-    return replaced(text, ("['etl.example.com']", f"['127.0.0.1:{proxy.port}']"), ("15s", "250ms"),
+    return replaced(text, ("['etl.example.com']", f"['127.0.0.1:{proxy.port}']"), ("15s", "500ms"),
                     ("/etc/prometheus/zooparallel.password", f"{proxy.folder}/password"),
                     ("/etc/prometheus/zooparallel.crt", f"{proxy.folder}/crt"),
                     ("/usr/share/zooparallel/prometheus", str(TOP / "conf" / "prometheus")))

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from harness import PATIENCE, wait_until
 
-INTERVAL = 0.25  # seconds between two scrapes, and between two looks at the alerts
+INTERVAL = 0.5  # seconds between two scrapes, and between two looks at the alerts
 
 CONFIG = """
 global: {{scrape_interval: {ms}ms, scrape_timeout: {ms}ms, evaluation_interval: {ms}ms}}
