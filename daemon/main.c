@@ -389,11 +389,7 @@ static struct server_options server_options(const struct config *config)
 static int load_config(const struct arguments *arguments, struct config **ret_config)
 {
 	struct config_error error;
-	const char *path = arguments->config_path;
-
-	if (path == NULL && access(ARGUMENTS_DEFAULT_CONFIG, F_OK) == 0) {
-		path = ARGUMENTS_DEFAULT_CONFIG;
-	}
+	const char *path = arguments_config_path(arguments);
 	int r = config_load(path, arguments->overrides, arguments->n_overrides, ret_config, &error);
 	if (r < 0) {
 		log_error("%s", r == -ENOMEM ? strerror(ENOMEM) : error.message);

@@ -26,5 +26,11 @@ enum arguments_exit {
 	ARGUMENTS_EXIT_USAGE = 2,  /* arguments or configuration */
 };
 
-/* Strings point into argv. Prints help, version or what is wrong, then says with what to exit. */
+/* The file to read: the one that was named, else the default one if it is there now; NULL: none. */
+const char *arguments_config_path(const struct arguments *arguments);
+
+/*
+ * Strings point into argv. Prints help, version, with --check-config the configuration, or what is
+ * wrong, then says with what to exit.
+ */
 enum arguments_exit arguments_parse(int argc, char **argv, struct arguments *ret_arguments);
