@@ -13,9 +13,10 @@
 #include "common/util/str.h"
 #include "daemon/ctl/term.h"
 
-enum { OPTIONS_MAX = 16, OPTION_JSON = 0x2000, OPTION_SOCKET };
+enum { OPTIONS_MAX = 24, SHORT_SIZE = 16, OPTION_JSON = 0x2000, OPTION_SOCKET, OPTION_COLOR };
 
 static const struct option common_options[] = {
+	{"color", required_argument, NULL, OPTION_COLOR},
 	{"help", no_argument, NULL, CTL_OPTION_HELP},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"socket", required_argument, NULL, OPTION_SOCKET},
@@ -45,14 +46,16 @@ const struct command *command_find(const char *name)
 
 void command_print_overview(void)
 {
-	printf("usage: zooparallel [--socket PATH] [--json] COMMAND [ARGUMENT...]\n\n");
+	printf("usage: zooparallel [OPTION...] COMMAND [ARGUMENT...]\n\n");
 	for (size_t i = 0; i < command_table_len; i++) {
 		printf("  %-9s %s\n", command_table[i].name, command_table[i].summary);
 	}
 	printf("\n"
 	       "  --socket PATH  the daemon's control socket ($ZOOPARALLEL_SOCKET)\n"
-	       "  --json         print one JSON document\n"
-	       "  --help, --version\n\n"
+	       "  --json         print JSON\n"
+	       "  --color WHEN   auto, always or never\n"
+	       "  -h, --help     this text\n"
+	       "  --version      the version\n\n"
 	       "`zooparallel help COMMAND` tells more. Exit status: 0 completed, 1 failed, 2 usage "
 	       "or invalid\nspec, 3 rejected rows under --strict, 4 aborted, 5 daemon unreachable, "
 	       "6 timed out.\n");
@@ -69,6 +72,7 @@ void command_print_help(const struct command *command)
 int ctl_option_next(struct ctl *ctl, int argc, char **argv, const struct option *own)
 {
 	struct option merged[OPTIONS_MAX] = {0};
+	char short_options[SHORT_SIZE];
 	size_t n_own = 0;
 
 	while (own[n_own].name && n_own + ARRAY_SIZE(common_options) < OPTIONS_MAX - 1) {
@@ -76,18 +80,28 @@ int ctl_option_next(struct ctl *ctl, int argc, char **argv, const struct option 
 		n_own++;
 	}
 	memcpy(&merged[n_own], common_options, sizeof(common_options));
+	(void)snprintf(short_options, sizeof(short_options), "h%s",
+		       ctl->command->short_options ? ctl->command->short_options : "");
 	for (;;) {
-		int value = getopt_long(argc, argv, "", merged, NULL);
+		int value = getopt_long(argc, argv, short_options, merged, NULL);
 
 		switch (value) {
+		case 'h':
 		case CTL_OPTION_HELP:
 			command_print_help(ctl->command);
-			return value;
+			return CTL_OPTION_HELP;
 		case OPTION_JSON:
 			ctl->json = true;
 			break;
 		case OPTION_SOCKET:
 			ctl->socket_path = optarg;
+			ctl->is_socket_given = true;
+			break;
+		case OPTION_COLOR:
+			if (term_color_parse(optarg, &ctl->color) < 0) {
+				ctl_usage_error(ctl, "--color wants auto, always or never");
+				return CTL_OPTION_BAD;
+			}
 			break;
 		case '?':
 			term_error("%s: see zooparallel help %s", ctl->command->name,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "common/model/job_state.h"
+#include "daemon/ctl/term.h"
 
 /* What every command of zooparallel(1) shares: the exit codes, the options, the table. */
 
@@ -28,7 +29,9 @@ struct command;
 /* The call as a whole. */
 struct ctl {
 	const char *socket_path;
-	bool json; /* stdout carries one JSON document and nothing else */
+	bool is_socket_given; /* by --socket or by the environment; else it is the default */
+	bool json;	      /* stdout carries JSON and nothing else */
+	enum term_color color;
 	const struct command *command;
 };
 
@@ -37,9 +40,10 @@ typedef int (*command_fn)(struct ctl *ctl, int argc, char **argv);
 
 struct command {
 	const char *name;
-	const char *usage;   /* what follows the name */
-	const char *summary; /* one line */
-	const char *help;    /* its own options, a line each; "" if there are none */
+	const char *usage;	   /* what follows the name */
+	const char *summary;	   /* one line */
+	const char *help;	   /* its own options, a line each; "" if there are none */
+	const char *short_options; /* of its own, as getopt(3) takes them; NULL: none */
 	command_fn run;
 };
 
@@ -54,8 +58,8 @@ void command_print_help(const struct command *command);
 
 /*
  * getopt_long(3) for one command: `own` are its options (ended by zeros), the common ones (--json,
- * --socket, --help) are taken care of. The value of an own option; CTL_OPTION_END after the last,
- * optind is then the first operand; else the command ends with ctl_option_exit(value).
+ * --socket, --color, --help) are taken care of. The value of an own option; CTL_OPTION_END after
+ * the last, optind is then the first operand; else the command ends with ctl_option_exit(value).
  */
 enum {
 	CTL_OPTION_END = -1,

@@ -83,11 +83,9 @@ static int dispatch(struct ctl *ctl, int argc, char **argv)
 static int parse_and_dispatch(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'},
-		{"socket", required_argument, NULL, 's'},
-		{"version", no_argument, NULL, 'v'},
-		{0},
+		{"color", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+		{"json", no_argument, NULL, 'j'},	 {"socket", required_argument, NULL, 's'},
+		{"version", no_argument, NULL, 'v'},	 {0},
 	};
 	int option;
 
@@ -100,6 +98,13 @@ static int parse_and_dispatch(struct ctl *ctl, int argc, char **argv)
 			break;
 		case 's':
 			ctl->socket_path = optarg;
+			ctl->is_socket_given = true;
+			break;
+		case 'c':
+			if (term_color_parse(optarg, &ctl->color) < 0) {
+				term_error("--color wants auto, always or never");
+				return CTL_EXIT_USAGE;
+			}
 			break;
 		case 'v':
 			printf("zooparallel " ZOOPARALLEL_VERSION "\n");
@@ -115,8 +120,9 @@ static int parse_and_dispatch(struct ctl *ctl, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *socket_path = getenv("ZOOPARALLEL_SOCKET");
-	struct ctl ctl = {.socket_path = socket_path && socket_path[0] ? socket_path
-								       : DEFAULT_SOCKET};
+	bool is_given = socket_path && socket_path[0];
+	struct ctl ctl = {.socket_path = is_given ? socket_path : DEFAULT_SOCKET,
+			  .is_socket_given = is_given};
 	int code;
 
 	/* For wcwidth(3) alone: what is printed is UTF-8 whatever the locale, numbers are C's. */

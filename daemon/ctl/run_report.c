@@ -87,7 +87,7 @@ static int print_result(const struct ctl *ctl, const struct run_report *report, 
 	struct summary_options options = {
 		.data_root = report->data_root,
 		.rejects = rejects,
-		.color = term_has_color(STDOUT_FILENO),
+		.color = term_has_color(STDOUT_FILENO, ctl->color),
 	};
 
 	if (ctl->json) {

@@ -8,6 +8,7 @@
 #include "common/util/clock.h"
 #include "common/util/macro.h"
 #include "common/util/num.h"
+#include "daemon/ctl/style.h"
 #include "daemon/ctl/text.h"
 
 enum { REJECTS_SHOWN = 3 };
@@ -72,15 +73,10 @@ void summary_add_line(struct buf *out, const struct job_info *info)
 
 static void add_headline(struct buf *out, const struct job_info *info, bool color)
 {
-	static const char *const colors[JOB_N_STATES] = {
-		[JOB_STATE_COMPLETED] = "\033[32m",
-		[JOB_STATE_FAILED] = "\033[31m",
-		[JOB_STATE_ABORTED] = "\033[33m",
-	};
-	bool has_color = color && colors[info->state];
+	enum style style = color ? style_of_state(info->state) : STYLE_PLAIN;
 
-	buf_printf(out, "%s%-10s%s ", has_color ? colors[info->state] : "",
-		   job_state_name(info->state), has_color ? "\033[0m" : "");
+	buf_printf(out, "%s%-10s%s ", style_begin(style), job_state_name(info->state),
+		   style_end(style));
 	text_add_clean(out, info->name);
 	if (info->state != JOB_STATE_COMPLETED) {
 		buf_add_str(out, ": ");

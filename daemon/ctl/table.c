@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,7 +23,7 @@ void table_init(struct table *table, const struct table_column *columns, size_t 
 void table_deinit(struct table *table)
 {
 	for (size_t i = 0; i < table->n_cells; i++) {
-		free(table->cells[i]);
+		free(table->cells[i].text);
 	}
 	free(table->cells);
 	table_init(table, table->columns, table->n_columns);
@@ -32,7 +33,7 @@ void table_deinit(struct table *table)
 static int make_room(struct table *table)
 {
 	size_t n = table->n_cells;
-	char **cells;
+	struct table_cell *cells;
 
 	if (n & (n - 1)) {
 		return 0;
@@ -45,7 +46,7 @@ static int make_room(struct table *table)
 	return 0;
 }
 
-void table_add(struct table *table, const char *text)
+void table_add_styled(struct table *table, const char *text, enum style style)
 {
 	CLEANUP(buf_deinit) struct buf clean = BUF_INIT;
 	char *cell;
@@ -57,7 +58,12 @@ void table_add(struct table *table, const char *text)
 		free(cell);
 		return;
 	}
-	table->cells[table->n_cells++] = cell;
+	table->cells[table->n_cells++] = (struct table_cell){.text = cell, .style = style};
+}
+
+void table_add(struct table *table, const char *text)
+{
+	table_add_styled(table, text, STYLE_PLAIN);
 }
 
 void table_printf(struct table *table, const char *format, ...)
@@ -79,7 +85,7 @@ static size_t measure(const struct table *table, size_t *widths)
 	for (size_t i = 0; i < table->n_columns; i++) {
 		widths[i] = text_width(table->columns[i].title);
 		for (size_t k = i; k < table->n_cells; k += table->n_columns) {
-			widths[i] = MAX(widths[i], text_width(table->cells[k]));
+			widths[i] = MAX(widths[i], text_width(table->cells[k].text));
 		}
 		total += widths[i] + (i ? GAP : 0);
 	}
@@ -99,47 +105,54 @@ static void shrink(const struct table *table, size_t *widths, size_t n_excess)
 	}
 }
 
-static void add_blanks(struct buf *out, size_t n)
+/* A line in the making: blanks wait for the text behind them, so none are left at its end. */
+struct line {
+	struct buf *out;
+	size_t n_left; /* columns */
+	size_t n_blanks;
+};
+
+static void add_text(struct line *line, const char *text, size_t len, enum style style)
 {
-	while (n--) {
-		buf_add_char(out, ' ');
+	for (; line->n_blanks > 0 && line->n_left > 0; line->n_blanks--, line->n_left--) {
+		buf_add_char(line->out, ' ');
 	}
+	buf_add_str(line->out, style_begin(style));
+	buf_add(line->out, text, len);
+	buf_add_str(line->out, style_end(style));
 }
 
 /* One cell, cut to its column with a `~` where something is missing. */
-static void add_cell(struct buf *out, const char *text, size_t width, enum table_align align)
+static void add_cell(struct line *line, const struct table_cell *cell, size_t width,
+		     enum table_align align)
 {
-	size_t n_columns = text_width(text);
-	size_t n_blanks = n_columns < width ? width - n_columns : 0;
-	bool is_cut = n_columns > width;
+	size_t n_columns = text_width(cell->text);
+	size_t n_pad = n_columns < width ? width - n_columns : 0;
+	size_t n_before = align == TABLE_RIGHT ? n_pad : 0;
+	size_t n_room, n_shown;
 
-	add_blanks(out, align == TABLE_RIGHT ? n_blanks : 0);
-	buf_add(out, text, text_fit(text, is_cut ? width - 1 : width));
-	if (is_cut) {
-		buf_add_char(out, '~');
-	}
-	add_blanks(out, align == TABLE_RIGHT ? 0 : n_blanks);
-}
+	line->n_blanks += n_before;
+	n_room = line->n_left > line->n_blanks ? line->n_left - line->n_blanks : 0;
+	n_shown = MIN(n_columns, n_room);
+	if (n_shown > 0 && n_columns > width) {
+		CLEANUP(buf_deinit) struct buf cut = BUF_INIT;
 
-/* The line without blanks at its end, and no wider than the screen. */
-static void add_line(struct buf *out, struct buf *line, size_t width)
-{
-	const char *text;
-
-	while (line->len > 0 && line->data[line->len - 1] == ' ') {
-		line->len--;
+		buf_add(&cut, cell->text, text_fit(cell->text, width - 1));
+		buf_add_char(&cut, '~');
+		n_shown = MIN(width, n_room);
+		if (buf_terminated(&cut)) {
+			add_text(line, cut.data, text_fit(cut.data, n_shown), cell->style);
+		}
+	} else if (n_shown > 0) {
+		add_text(line, cell->text, text_fit(cell->text, n_shown), cell->style);
 	}
-	text = buf_terminated(line);
-	if (text) {
-		buf_add(out, text, width ? text_fit(text, width) : line->len);
-	}
-	buf_add_char(out, '\n');
+	line->n_left -= MIN(n_shown, line->n_left);
+	line->n_blanks += n_pad - n_before;
 }
 
 int table_render(const struct table *table, size_t width, struct buf *out)
 {
 	CLEANUP(free_p) size_t *widths = calloc(table->n_columns, sizeof(*widths));
-	CLEANUP(buf_deinit) struct buf line = BUF_INIT;
 	size_t n_rows = table->n_cells / table->n_columns;
 	size_t total;
 
@@ -151,16 +164,20 @@ int table_render(const struct table *table, size_t width, struct buf *out)
 		shrink(table, widths, total - width);
 	}
 	for (size_t row = 0; row <= n_rows; row++) {
-		buf_clear(&line);
+		struct line line = {.out = out, .n_left = width ? width : SIZE_MAX};
+
 		for (size_t i = 0; i < table->n_columns; i++) {
 			const struct table_column *column = &table->columns[i];
-			const char *text = row ? table->cells[(row - 1) * table->n_columns + i]
-					       : column->title;
+			struct table_cell cell = {.text = (char *)(uintptr_t)column->title};
 
-			add_blanks(&line, i ? GAP : 0);
-			add_cell(&line, text, widths[i], column->align);
+			if (row > 0) {
+				cell = table->cells[(row - 1) * table->n_columns + i];
+			}
+			cell.style = table->has_color ? cell.style : STYLE_PLAIN;
+			line.n_blanks += i ? GAP : 0;
+			add_cell(&line, &cell, widths[i], column->align);
 		}
-		add_line(out, &line, width);
+		buf_add_char(out, '\n');
 	}
-	return buf_error(&line) ? buf_error(&line) : buf_error(out);
+	return buf_error(out);
 }

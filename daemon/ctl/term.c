@@ -22,7 +22,7 @@ bool term_can_redraw(int fd)
 {
 	const char *term = getenv("TERM");
 
-	return isatty(fd) && term && !str_equal(term, "dumb");
+	return isatty(fd) && term && term[0] && !str_equal(term, "dumb");
 }
 
 size_t term_width(int fd)
@@ -32,10 +32,37 @@ size_t term_width(int fd)
 	return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-bool term_has_color(int fd)
+size_t term_height(int fd)
+{
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
+int term_color_parse(const char *text, enum term_color *ret)
+{
+	static const char *const names[] = {
+		[TERM_COLOR_AUTO] = "auto",
+		[TERM_COLOR_ALWAYS] = "always",
+		[TERM_COLOR_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (str_equal(text, names[i])) {
+			*ret = (enum term_color)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+bool term_has_color(int fd, enum term_color when)
 {
 	const char *no_color = getenv("NO_COLOR");
 
+	if (when != TERM_COLOR_AUTO) {
+		return when == TERM_COLOR_ALWAYS;
+	}
 	return !(no_color && no_color[0]) && term_can_redraw(fd);
 }
 

@@ -80,6 +80,27 @@ START_TEST(a_cell_cannot_break_its_line)
 }
 END_TEST
 
+START_TEST(colours_stand_around_the_text_and_take_no_room)
+{
+	CLEANUP(buf_deinit) struct buf out = BUF_INIT;
+	CLEANUP(table_deinit) struct table table;
+
+	table_init(&table, columns, ARRAY_SIZE(columns));
+	table.has_color = true;
+	table_add_styled(&table, "a", STYLE_GOOD);
+	table_add_styled(&table, "a-name-of-21-columns-", STYLE_BAD);
+	table_add_styled(&table, "1", STYLE_PLAIN);
+	ck_assert_int_eq(table_render(&table, 20, &out), 0);
+	ck_assert_str_eq(buf_terminated(&out),
+			 "ID  NAME        ROWS\n"
+			 "\033[32ma\033[0m   \033[31ma-name-of~\033[0m     1\n");
+	buf_clear(&out);
+	ck_assert_int_eq(table_render(&table, 7, &out), 0);
+	ck_assert_str_eq(buf_terminated(&out), "ID  NAM\n"
+					       "\033[32ma\033[0m   \033[31ma-n\033[0m\n");
+}
+END_TEST
+
 START_TEST(many_rows_are_kept)
 {
 	CLEANUP(buf_deinit) struct buf out = BUF_INIT;
@@ -100,4 +121,5 @@ END_TEST
 UNIT_MAIN_WITH(use_utf8, NULL, columns_are_as_wide_as_their_widest_cell,
 	       an_empty_table_is_its_titles, wide_characters_keep_the_columns_aligned,
 	       the_elastic_column_gives_way_to_a_narrow_screen, no_line_is_wider_than_the_screen,
-	       a_cell_cannot_break_its_line, many_rows_are_kept)
+	       a_cell_cannot_break_its_line, colours_stand_around_the_text_and_take_no_room,
+	       many_rows_are_kept)
