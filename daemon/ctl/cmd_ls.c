@@ -2,6 +2,7 @@
 /* `zooparallel ls` and `rejects`: the commands that show a list. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,7 +40,7 @@ static void add_job(struct table *table, const struct job_info *job, int64_t now
 
 	table_add(table, job->id);
 	table_add(table, job->name);
-	table_add(table, job_state_name(job->state));
+	table_add_styled(table, job_state_name(job->state), style_of_state(job->state));
 	table_add(table, job_state_is_final(job->state) ? job->reason : "");
 	if (job->progress >= 0) {
 		table_printf(table, "%.1f %%", 100 * MIN(job->progress, 1.0));
@@ -54,7 +55,7 @@ static void add_job(struct table *table, const struct job_info *job, int64_t now
 				 : "");
 }
 
-static int print_jobs(const json_t *document)
+static int print_jobs(const struct ctl *ctl, const json_t *document)
 {
 	static const struct table_column columns[] = {
 		{"ID", TABLE_LEFT},	   {"NAME", TABLE_ELASTIC},   {"STATE", TABLE_LEFT},
@@ -67,6 +68,7 @@ static int print_jobs(const json_t *document)
 	size_t i;
 
 	table_init(&table, columns, ARRAY_SIZE(columns));
+	table.has_color = term_has_color(STDOUT_FILENO, ctl->color);
 	json_array_foreach(json_object_get(document, "jobs"), i, element)
 	{
 		struct job_info job;
@@ -116,6 +118,7 @@ int cmd_ls(struct ctl *ctl, int argc, char **argv)
 		{"state", required_argument, NULL, 's'},
 		{"name", required_argument, NULL, 'n'},
 		{"limit", required_argument, NULL, 'l'},
+		{"after", required_argument, NULL, 'a'},
 		{0},
 	};
 	CLEANUP(api_closep) struct api *api = NULL;
@@ -139,9 +142,10 @@ int cmd_ls(struct ctl *ctl, int argc, char **argv)
 	}
 	if (!ctl->json && !strstr(target.data, "limit=") &&
 	    json_is_string(json_object_get(document, "next"))) {
-		term_error("ls: these are not all; see --limit, --state and --name");
+		term_error("ls: these are not all; the rest is --after %s",
+			   job_info_text(document, "next"));
 	}
-	return ctl->json ? output_json(document) : print_jobs(document);
+	return ctl->json ? output_json(document) : print_jobs(ctl, document);
 }
 
 static int print_rejects(const json_t *document)
@@ -167,36 +171,76 @@ static int print_rejects(const json_t *document)
 	return print_table(&table);
 }
 
-int cmd_rejects(struct ctl *ctl, int argc, char **argv)
+enum { REJECTS_LIMIT = 100, REJECTS_MAX = 1000 };
+
+struct rejects_options {
+	uint64_t limit, n_skipped;
+	bool is_limited;
+};
+
+static int parse_rejects_options(struct ctl *ctl, int argc, char **argv,
+				 struct rejects_options *options)
 {
-	static const struct option options[] = {
+	static const struct option table[] = {
 		{"limit", required_argument, NULL, 'l'},
+		{"skip", required_argument, NULL, 's'},
 		{0},
 	};
+	int option;
+
+	while ((option = ctl_option_next(ctl, argc, argv, table)) != CTL_OPTION_END) {
+		if (option >= CTL_OPTION_HELP) {
+			return option;
+		}
+		if (num_parse_u64(optarg, option == 'l' ? &options->limit : &options->n_skipped) <
+			    0 ||
+		    options->limit == 0 || options->limit > REJECTS_MAX ||
+		    options->n_skipped >= REJECTS_MAX) {
+			ctl_usage_error(ctl, "--limit wants a number from 1 to 1000, --skip one "
+					     "below 1000");
+			return CTL_OPTION_BAD;
+		}
+		options->is_limited = options->is_limited || option == 'l';
+	}
+	return CTL_OPTION_END;
+}
+
+/* The daemon keeps a thousand at most and has no pages of them: they are cut here. */
+static void skip_rejects(json_t *document, uint64_t n_skipped)
+{
+	json_t *rows = json_object_get(document, "errors");
+
+	while (n_skipped-- > 0 && json_array_size(rows) > 0) {
+		(void)json_array_remove(rows, 0);
+	}
+}
+
+int cmd_rejects(struct ctl *ctl, int argc, char **argv)
+{
+	struct rejects_options options = {.limit = REJECTS_LIMIT};
 	CLEANUP(api_closep) struct api *api = NULL;
 	CLEANUP(client_json_decrefp) json_t *document = NULL;
-	CLEANUP(buf_deinit) struct buf suffix = BUF_INIT;
-	int option, code;
+	int option = parse_rejects_options(ctl, argc, argv, &options);
+	uint64_t n_asked = MIN(options.limit + options.n_skipped, (uint64_t)REJECTS_MAX);
+	char suffix[64];
+	int code;
 
-	buf_add_str(&suffix, "/errors");
-	option = buf_terminated(&suffix) ? parse_query(ctl, argc, argv, options, &suffix)
-					 : CTL_OPTION_BAD;
 	if (option != CTL_OPTION_END) {
 		return ctl_option_exit(option);
 	}
 	if (argc - optind != 1) {
 		return ctl_usage_error(ctl, "which job?");
 	}
+	(void)snprintf(suffix, sizeof(suffix), "/errors?limit=%" PRIu64, n_asked);
 	code = client_open(ctl, &api);
 	code = code ? code
-		    : client_get_job(ctl, api, argv[optind], suffix.data, CLIENT_TIMEOUT_NS,
-				     &document);
+		    : client_get_job(ctl, api, argv[optind], suffix, CLIENT_TIMEOUT_NS, &document);
 	if (code) {
 		return code;
 	}
-	if (!ctl->json && !strstr(suffix.data, "limit=") &&
-	    json_is_true(json_object_get(document, "more"))) {
-		term_error("rejects: these are not all; see --limit");
+	skip_rejects(document, options.n_skipped);
+	if (!ctl->json && !options.is_limited && json_is_true(json_object_get(document, "more"))) {
+		term_error("rejects: these are not all; see --limit and --skip");
 	}
 	return ctl->json ? output_json(document) : print_rejects(document);
 }

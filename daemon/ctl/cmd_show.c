@@ -13,13 +13,30 @@
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/job_info.h"
 #include "daemon/ctl/output.h"
+#include "daemon/ctl/summary.h"
 #include "daemon/ctl/table.h"
 #include "daemon/ctl/term.h"
 #include "daemon/ctl/text.h"
 
 enum { LABEL_COLUMNS = 20 };
 
-/* A scalar as people read it: strings without quotes, the rest as JSON has it. */
+/* {"ragged": 2, "nul_byte": 1} -> "ragged 2, nul_byte 1" */
+static void add_counts(struct buf *out, const json_t *counts)
+{
+	const json_t *value;
+	const char *key, *separator = "";
+
+	json_object_foreach((json_t *)(uintptr_t)counts, key, value)
+	{
+		buf_add_str(out, separator);
+		text_add_clean(out, key);
+		buf_printf(out, " %lld", (long long)json_integer_value(value));
+		separator = ", ";
+	}
+	buf_add_str(out, *separator ? "" : "-");
+}
+
+/* A value as people read it: strings without quotes, the rest as JSON has it. */
 static void add_scalar(struct buf *out, const json_t *value)
 {
 	CLEANUP(free_p) char *dumped = NULL;
@@ -28,6 +45,8 @@ static void add_scalar(struct buf *out, const json_t *value)
 		text_add_clean(out, json_string_value(value));
 	} else if (json_is_null(value)) {
 		buf_add_char(out, '-');
+	} else if (json_is_object(value)) {
+		add_counts(out, value);
 	} else {
 		dumped = json_dumps(value,
 				    JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
@@ -82,6 +101,21 @@ static int add_list(struct buf *out, const char *title, const json_t *list)
 	return table_render(&table, term_width(STDOUT_FILENO), out);
 }
 
+/* What the reason of a failure asks for. */
+static void add_hint(struct buf *out, const json_t *job)
+{
+	struct job_info info;
+	const char *hint;
+
+	if (job_info_read(job, &info) < 0 || info.state != JOB_STATE_FAILED) {
+		return;
+	}
+	hint = summary_hint(job_info_reason(&info));
+	if (hint) {
+		buf_printf(out, "%-*s %s\n", LABEL_COLUMNS, "try", hint);
+	}
+}
+
 static int print_job(const json_t *job, const json_t *workers)
 {
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
@@ -95,6 +129,7 @@ static int print_job(const json_t *job, const json_t *workers)
 			add_member(&text, key, value);
 		}
 	}
+	add_hint(&text, job);
 	json_object_foreach((json_t *)(uintptr_t)job, key, value)
 	{
 		if (is_list_of_objects(value) && r == 0) {

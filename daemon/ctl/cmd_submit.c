@@ -90,7 +90,7 @@ static int print_ids(const struct submission *submission)
 	for (size_t i = 0; i < submission->n_ids; i++) {
 		const struct spec_file *spec = &submission->specs[i];
 
-		if (json_array_append_new(all, json_pack("{s:s, s:s, s:s*}", "id",
+		if (json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "id",
 							 submission->ids[i], "name", spec->job_name,
 							 "file", spec->path)) < 0) {
 			return CTL_EXIT_FAILED;
@@ -126,6 +126,7 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, struct submit_o
 		{"wait", no_argument, NULL, 'w'},
 		{"strict", no_argument, NULL, 's'},
 		{"timeout", required_argument, NULL, 't'},
+		{"quiet", no_argument, NULL, 'q'},
 		{0},
 	};
 	int option;
@@ -137,6 +138,9 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, struct submit_o
 			break;
 		case 's':
 			options->waiting.strict = true;
+			break;
+		case 'q':
+			options->waiting.is_quiet = true;
 			break;
 		case 't':
 			if (num_parse_duration_ns(optarg, &options->waiting.timeout_ns) < 0) {

@@ -12,13 +12,14 @@
 #include "daemon/ctl/term.h"
 #include "daemon/ctl/text.h"
 
-/* JSON needs UTF-8, a file's name may be anything: what can't be said is left out. */
+/* The same members whatever is wrong; what there is no word for is null. */
 static json_t *error_document(int r, const struct spec_error *error)
 {
 	if (r != -EINVAL) {
-		return json_pack("{s:s}", "message", strerror(-r));
+		return json_pack("{s:n, s:n, s:n, s:s, s:n}", "path", "line", "column", "message",
+				 strerror(-r), "suggestion");
 	}
-	return json_pack("{s:s*, s:i, s:i, s:s*, s:s*}", "path", error->json_path, "line",
+	return json_pack("{s:s?, s:i, s:i, s:s?, s:s?}", "path", error->json_path, "line",
 			 (int)error->line, "column", (int)error->column, "message", error->message,
 			 "suggestion", error->suggestion[0] ? error->suggestion : NULL);
 }
@@ -32,8 +33,8 @@ static int validate_json(int n_specs, char **paths)
 		CLEANUP(spec_file_deinit) struct spec_file spec = SPEC_FILE_INIT;
 		struct spec_error error;
 		int r = spec_file_load(paths[i], &spec, &error);
-		json_t *one = json_pack("{s:s*, s:b, s:s*, s:o*}", "file", paths[i], "valid",
-					r == 0, "name", spec.job_name, "error",
+		json_t *one = json_pack("{s:s, s:b, s:s?, s:o?}", "file", paths[i], "valid", r == 0,
+					"name", spec.job_name, "error",
 					r < 0 ? error_document(r, &error) : NULL);
 
 		if (!one || json_array_append_new(all, one) < 0) {

@@ -21,7 +21,8 @@ const struct command command_table[] = {
 		.summary = "Hand job specs to the daemon and print their IDs",
 		.help = "  --wait           wait until they have ended, as `wait` does\n"
 			"  --strict         with --wait: exit 3 if rows were rejected\n"
-			"  --timeout TIME   with --wait: give up waiting after this time\n",
+			"  --timeout TIME   with --wait: give up waiting after this time\n"
+			"  --quiet          with --wait: no progress\n",
 		.run = cmd_submit,
 	},
 	{
@@ -37,7 +38,8 @@ const struct command command_table[] = {
 		.summary = "List jobs, the newest first",
 		.help = "  --state STATE    pending, running, completed, failed or aborted\n"
 			"  --name NAME      jobs of this name\n"
-			"  --limit N        at most N jobs\n",
+			"  --limit N        at most N jobs, up to 1000 (100)\n"
+			"  --after ID       only jobs that are older than this one\n",
 		.run = cmd_ls,
 	},
 	{
@@ -52,21 +54,24 @@ const struct command command_table[] = {
 		.usage = "ID... [OPTION...]",
 		.summary = "Wait until jobs have ended; the exit status says how",
 		.help = "  --timeout TIME   give up after this time (30s, 5m) and exit 6\n"
-			"  --strict         exit 3 if rows were rejected\n",
+			"  --strict         exit 3 if rows were rejected\n"
+			"  --quiet          no progress\n",
 		.run = cmd_wait,
 	},
 	{
 		.name = "cancel",
-		.usage = "ID...",
+		.usage = "ID... [OPTION...]",
 		.summary = "Abort jobs; their outputs are not published",
-		.help = "",
+		.help = "  --wait           wait until they have ended; exit 0 if all are aborted\n"
+			"  --timeout TIME   with --wait: give up waiting after this time\n",
 		.run = cmd_cancel,
 	},
 	{
 		.name = "rejects",
 		.usage = "ID [OPTION...]",
 		.summary = "Show a job's first rejected rows",
-		.help = "  --limit N        at most N rows\n",
+		.help = "  --limit N        at most N rows, up to 1000 (100)\n"
+			"  --skip N         pass over the first N rows\n",
 		.run = cmd_rejects,
 	},
 	{

@@ -226,12 +226,12 @@ def test_a_data_root_that_holds_tmpdir_moves_the_tree_elsewhere(place):
 
 
 class Terminal:
-    """`zooparallel run` as the foreground job of a terminal of its own."""
+    """A command, `run` unless another is named, as the foreground job of a terminal of its own."""
 
-    def __init__(self, place, *arguments, columns=60, client=CLIENT, **environment):
+    def __init__(self, place, *arguments, columns=60, client=CLIENT, command="run", **environment):
         self.master, slave = pty.openpty()
         self.resize(columns)
-        self.process = subprocess.Popen([client, "run", *arguments], cwd=place, stdin=slave, stdout=slave,
+        self.process = subprocess.Popen([client, command, *arguments], cwd=place, stdin=slave, stdout=slave,
                                         stderr=slave, start_new_session=True,
                                         preexec_fn=self.take_terminal,
                                         env=environment_of(place, TERM="xterm", **environment))
@@ -444,7 +444,7 @@ def test_a_broken_stats_file_is_a_clear_error(place, damage, complaint):
 @pytest.mark.parametrize("arguments", [
     [], ["no-such-command"], ["--no-such-option"], ["run"], ["run", "a", "b"], ["show"], ["wait"], ["cancel"],
     ["stats"], ["submit"], ["validate"], ["rejects"], ["ls", "operand"], ["run", "job.json", "--timeout", "soon"],
-    ["help", "nothing"],
+    ["help", "nothing"], ["cancel", "x", "--timeout", "soon"],
 ])
 def test_a_wrong_command_line_is_a_usage_error(place, arguments):
     assert cli(place, *arguments, check=USAGE).stderr or not arguments
@@ -457,7 +457,7 @@ def test_help_knows_every_command(place):
     manual = (TOP / "daemon/man/zooparallel.1").read_text()
     for command in commands:
         text = cli(place, "help", command, check=0).stdout
-        assert text == cli(place, command, "--help", check=0).stdout
+        assert text == cli(place, command, "--help", check=0).stdout == cli(place, command, "-h", check=0).stdout
         assert f".It Cm {command}\n" in manual
         for option in re.findall(r"^  --([a-z-]+)", text, flags=re.M):
             assert f"Fl -{option}" in manual, option
@@ -549,6 +549,97 @@ def test_cancel_aborts_and_wait_tells(asked):
     assert asked("cancel", job_id, check=0).stdout == f"{job_id}: cancelled\n"
     assert "aborted (cancelled)" in asked("wait", job_id, check=ABORTED).stdout
     assert asked("cancel", job_id, check=FAILED).stderr.startswith(f"zooparallel: {job_id}: ")
+
+
+def start_slowly(asked):
+    """The same daemon with chunks so small that slow.csv takes its time."""
+    asked.daemon.write("slow.csv", SLOW)
+    asked.daemon.stop()
+    asked.daemon.settings["chunk_size"] = 64
+    asked.daemon.start()
+
+
+def test_cancel_may_wait_for_the_end(asked):
+    start_slowly(asked)
+    job_id, other = submit(asked, spec_of("slow.csv", "out.jsonl")), submit(asked, spec_of("slow.csv", "other.jsonl"))
+    assert "aborted (cancelled)" in asked("cancel", "--wait", job_id, check=COMPLETED).stdout
+    [job] = json.loads(asked("cancel", "--wait", "--json", other, check=COMPLETED).stdout)
+    assert job["state"] == "aborted"
+    assert asked("cancel", "--wait", job_id, check=FAILED).stdout == ""
+    done = asked("cancel", "--wait", "--timeout", "soon", job_id, check=USAGE)
+    assert "--timeout" in done.stderr
+
+
+def test_waiting_shows_a_bar_on_a_terminal_and_nothing_elsewhere(asked):
+    start_slowly(asked)
+    write_spec(asked.work, spec_of("slow.csv", "out.jsonl"), "slow.json")
+    socket = str(asked.daemon.run_dir / "control.sock")
+    terminal = Terminal(asked.work, "--wait", "slow.json", command="submit", ZOOPARALLEL_SOCKET=socket)
+    terminal.read_frames(2)
+    job_id = asked.daemon.id_of("slow")
+    assert asked("wait", "--timeout", "500ms", job_id, check=TIMED_OUT).stderr == \
+        f"zooparallel: {job_id}: still running, no longer waiting\n"
+    quiet = Terminal(asked.work, "--timeout", "500ms", "--quiet", job_id, command="wait", ZOOPARALLEL_SOCKET=socket)
+    assert quiet.finish() == TIMED_OUT and not quiet.frames()
+    asked("cancel", job_id, check=0)
+    assert terminal.finish() == ABORTED
+    assert re.search(rf"\r\x1b\[K{job_id} slow: aborted", terminal.output), "the bar is taken away first"
+
+
+def test_lists_have_pages(asked):
+    ids = [submit(asked, spec_of("in.csv", f"{n}.jsonl"), f"job-{n}.json") for n in range(3)]
+    asked("wait", *ids, check=0)
+    page = json.loads(asked("ls", "--json", "--limit", "2", check=0).stdout)
+    assert [job["id"] for job in page["jobs"]] == ids[:0:-1] and page["next"] == ids[1]
+    rest = json.loads(asked("ls", "--json", "--after", page["next"], check=0).stdout)
+    assert [job["id"] for job in rest["jobs"]] == ids[:1] and rest["next"] is None
+    asked("ls", "--after", "nothing", check=USAGE)
+
+
+def test_rejects_have_pages(asked):
+    asked.daemon.write("in.csv", b"a,b\n" + b"".join(b"%d\n" % n for n in range(150)) + b"1,2\n" * 200)
+    job_id = submit(asked, spec_of("in.csv", "out.jsonl"))
+    asked("wait", job_id, check=COMPLETED)
+
+    def rows(*arguments):
+        done = asked("rejects", "--json", *arguments, job_id, check=0)
+        document = json.loads(done.stdout)
+        return [int(row["row"]) for row in document["errors"]], document["more"]
+    assert rows() == (list(range(100)), True)
+    assert rows("--skip", "100") == (list(range(100, 150)), False)
+    assert rows("--skip", "20", "--limit", "5") == (list(range(20, 25)), True)
+    assert rows("--skip", "999", "--limit", "1000") == ([], False)
+    assert "see --limit and --skip" in asked("rejects", job_id, check=0).stderr
+    for wrong in (["--limit", "0"], ["--limit", "1001"], ["--skip", "1000"], ["--skip", "-1"], ["--limit", "x"]):
+        assert "--limit wants" in asked("rejects", *wrong, job_id, check=USAGE).stderr
+
+
+def test_show_says_what_to_try_and_counts_in_words(asked):
+    job_id = submit(asked, spec_of("missing.csv", "out.jsonl"))
+    asked("wait", job_id, check=FAILED)
+    shown = asked("show", job_id, check=0).stdout
+    assert re.search(r"^reason +input_missing$", shown, flags=re.M) and re.search(r"^try +check input.path", shown, flags=re.M)
+    asked.daemon.write("in.csv", ROWS + b"1\n2\n\xff,1\n")
+    job_id = submit(asked, spec_of("in.csv", "out.jsonl"))
+    asked("wait", job_id, check=COMPLETED)
+    shown = asked("show", job_id, check=0).stdout
+    assert re.search(r"^rejects +ragged 2, invalid_utf8 1$", shown, flags=re.M), shown
+    assert not re.search("^try ", shown, flags=re.M)
+
+
+def test_colours_are_for_terminals_or_for_who_asks(asked):
+    asked("wait", submit(asked, spec_of("in.csv", "out.jsonl")), check=COMPLETED)
+    assert "\x1b" not in asked("ls", check=0).stdout
+    assert "\x1b[32mcompleted\x1b[0m " in asked("ls", "--color", "always", check=0).stdout
+    assert "\x1b[32mcompleted\x1b[0m " in asked("--color=always", "ls", check=0, NO_COLOR="1").stdout
+    socket = str(asked.daemon.run_dir / "control.sock")
+    for arguments, environment, is_colored in (([], {}, True), ([], {"NO_COLOR": "1"}, False), ([], {"NO_COLOR": ""}, True),
+                                               (["--color=never"], {}, False), (["--color=auto"], {}, True)):
+        terminal = Terminal(asked.work, *arguments, command="ls", ZOOPARALLEL_SOCKET=socket, **environment)
+        assert terminal.finish() == 0
+        assert ("\x1b[32m" in terminal.output) == is_colored, (arguments, environment, terminal.output)
+    assert "auto, always or never" in asked("ls", "--color", "pink", check=USAGE).stderr
+    assert "auto, always or never" in asked("--color", "pink", "ls", check=USAGE).stderr
 
 
 def test_rejects_are_listed_and_strict_minds_them(asked):
