@@ -3,6 +3,7 @@
 #include "daemon/ctl/client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,29 +20,54 @@ void client_json_decrefp(json_t **document)
 	json_decref(*document);
 }
 
+void client_error_text(const char *socket_path, int error, char *ret_text, size_t size)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+		(void)snprintf(ret_text, size, "no daemon answers on %s", socket_path);
+		break;
+	case -EACCES:
+		(void)snprintf(ret_text, size, "this user may not connect to %s", socket_path);
+		break;
+	case -ETIMEDOUT:
+		(void)snprintf(ret_text, size, "the daemon on %s does not answer", socket_path);
+		break;
+	case -EINVAL:
+		(void)snprintf(ret_text, size, "\"%s\" is no path of a socket", socket_path);
+		break;
+	default:
+		(void)snprintf(ret_text, size, "talking to %s: %s", socket_path, strerror(-error));
+	}
+}
+
+enum ctl_exit client_exit_of_error(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+	case -EACCES:
+	case -ETIMEDOUT:
+		return CTL_EXIT_UNREACHABLE;
+	case -EINVAL:
+		return CTL_EXIT_USAGE;
+	default:
+		return CTL_EXIT_FAILED;
+	}
+}
+
 static int complain_errno(const struct ctl *ctl, int error)
 {
+	const char *advice = "";
+	char text[CLIENT_ERROR_SIZE];
+
 	if (error == -ECONNREFUSED) {
-		term_error("no daemon answers on %s; start zooparalleld, name its socket with "
-			   "--socket, or use `zooparallel run`",
-			   ctl->socket_path);
-		return CTL_EXIT_UNREACHABLE;
+		advice = "; start zooparalleld, name its socket with --socket, or use "
+			 "`zooparallel run`";
+	} else if (error == -EACCES) {
+		advice = "; try as root or as the daemon's user";
 	}
-	if (error == -EACCES) {
-		term_error("this user may not connect to %s; try as root or as the daemon's user",
-			   ctl->socket_path);
-		return CTL_EXIT_UNREACHABLE;
-	}
-	if (error == -ETIMEDOUT) {
-		term_error("the daemon on %s does not answer", ctl->socket_path);
-		return CTL_EXIT_UNREACHABLE;
-	}
-	if (error == -EINVAL) {
-		term_error("\"%s\" is no path of a socket", ctl->socket_path);
-		return CTL_EXIT_USAGE;
-	}
-	term_error("talking to %s: %s", ctl->socket_path, strerror(-error));
-	return CTL_EXIT_FAILED;
+	client_error_text(ctl->socket_path, error, text, sizeof(text));
+	term_error("%s%s", text, advice);
+	return (int)client_exit_of_error(error);
 }
 
 int client_open(const struct ctl *ctl, struct api **ret_api)

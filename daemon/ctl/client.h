@@ -31,6 +31,14 @@ int client_cancel(const struct ctl *ctl, struct api *api, const char *id,
 int client_submit(const struct ctl *ctl, struct api *api, const struct spec_file *spec,
 		  json_t **ret_document) MUST_CHECK;
 
+/*
+ * What a function of api.h has failed with, as a sentence without an end, and the code for it; for
+ * who goes on after that.
+ */
+enum { CLIENT_ERROR_SIZE = 256 };
+void client_error_text(const char *socket_path, int error, char *ret_text, size_t size);
+enum ctl_exit client_exit_of_error(int error);
+
 /* How long an answer may take that waits for nothing. */
 #define CLIENT_TIMEOUT_NS (INT64_C(10) * 1000 * 1000 * 1000)
 

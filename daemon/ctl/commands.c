@@ -43,6 +43,21 @@ const struct command command_table[] = {
 		.run = cmd_ls,
 	},
 	{
+		.name = "top",
+		.usage = "[OPTION...]",
+		.summary = "Watch the daemon and its jobs live; h explains the keys",
+		.help = "  -d, --interval TIME  look this often (500ms)\n"
+			"  -n, --iterations N   end after N looks\n"
+			"  --once               print one table and end\n"
+			"  --sort KEY           name, state, rate, rows, rejects, ram, progress or "
+			"age\n"
+			"  --reverse            the other way round\n"
+			"  --state STATE        only jobs in this state\n"
+			"  --name TEXT          only jobs whose name has TEXT in it\n",
+		.short_options = "d:n:",
+		.run = cmd_top,
+	},
+	{
 		.name = "show",
 		.usage = "ID",
 		.summary = "Show everything about one job",

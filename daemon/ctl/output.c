@@ -23,14 +23,23 @@ static int cannot_write(void)
 	return CTL_EXIT_FAILED;
 }
 
-int output_json(const json_t *document)
+static int dump(const json_t *document, size_t layout)
 {
-	if (!document ||
-	    json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0 ||
+	if (!document || json_dumpf(document, stdout, layout | JSON_REAL_PRECISION(15)) < 0 ||
 	    putchar('\n') == EOF) {
 		return cannot_write();
 	}
 	return CTL_EXIT_COMPLETED;
+}
+
+int output_json(const json_t *document)
+{
+	return dump(document, JSON_INDENT(2));
+}
+
+int output_json_line(const json_t *document)
+{
+	return dump(document, JSON_COMPACT);
 }
 
 int output_text(struct buf *text)

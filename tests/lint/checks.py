@@ -29,6 +29,7 @@ HOMES = [
     (r"microhttpd\.h", "daemon/http/"),
     (r"systemd/.*", "daemon/core/"),
     (r"curl/.*", "daemon/ctl/"),
+    (r"n?curses\w*\.h", "daemon/ctl/"),
     (r"confuse\.h", "daemon/core/"),
     (r"(seccomp|linux/landlock|linux/seccomp)\.h", "daemon/worker/"),
     (r"(pthread|threads)\.h", None),

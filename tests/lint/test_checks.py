@@ -17,6 +17,7 @@ BREACHES = [
     (checks.check_homes, "daemon/core/a.c", "#include <microhttpd.h>\n"),
     (checks.check_homes, "daemon/http/a.c", "#include <systemd/sd-event.h>\n"),
     (checks.check_homes, "daemon/core/a.c", "#include <pthread.h>\n"),
+    (checks.check_homes, "daemon/http/a.c", "#include <curses.h>\n"),
     (checks.check_calls, "common/util/a.c", "\tn = strtol(text, NULL, 10);\n"),
     (checks.check_calls, "common/util/a.c", "\tsprintf(out, fmt);\n"),
     (checks.check_calls, "daemon/core/a.c", "\texit(1);\n"),
