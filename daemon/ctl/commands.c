@@ -90,6 +90,15 @@ const struct command command_table[] = {
 		.run = cmd_rejects,
 	},
 	{
+		.name = "doctor",
+		.usage = "[OPTION...]",
+		.summary = "Look at the whole installation and say what to do about it",
+		.help = "  --config FILE    the daemon's configuration, if not the default one\n"
+			"  --set KEY=VALUE  a setting of the daemon; may be given again\n"
+			"  --quiet          only warnings and problems\n",
+		.run = cmd_doctor,
+	},
+	{
 		.name = "stats",
 		.usage = "FILE",
 		.summary = "Read one worker's stats file; needs no daemon",

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,9 +18,7 @@
 
 #include "common/util/fd.h"
 #include "common/util/process.h"
-
-/* From this program's folder: the build folder's; an installation's. */
-static const char *const program_places[] = {"zooparalleld", "../sbin/zooparalleld"};
+#include "daemon/ctl/program.h"
 
 enum { LOG_MODE = 0600, EXIT_NO_EXEC = 127, OWN_SETTINGS = 5 };
 
@@ -39,31 +36,6 @@ static void command_line_deinit(struct command_line *line)
 	free(line->argv);
 	free(line->program);
 	free(line->log_path);
-}
-
-static int find_program(char **ret_path)
-{
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n < 0) {
-		return -errno;
-	}
-	self[n] = '\0';
-	*(strrchr(self, '/') + 1) = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(program_places); i++) {
-		CLEANUP(free_p) char *path = NULL;
-
-		if (asprintf(&path, "%s%s", self, program_places[i]) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		if (access(path, X_OK) == 0) {
-			*ret_path = TAKE_PTR(path);
-			return 0;
-		}
-	}
-	return -ENOENT;
 }
 
 /* The next argument; what is missing in the end was no memory. */
@@ -85,7 +57,7 @@ static int make_command_line(const struct run_tree *tree, const char *data_root,
 {
 	size_t n_arguments = 4 + 2 * (OWN_SETTINGS + n_settings);
 	char **end;
-	int r = find_program(&line->program);
+	int r = program_find_daemon(&line->program);
 
 	if (r < 0) {
 		return r;
