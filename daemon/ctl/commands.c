@@ -90,6 +90,18 @@ const struct command command_table[] = {
 		.run = cmd_rejects,
 	},
 	{
+		.name = "logs",
+		.usage = "[ID] [OPTION...]",
+		.summary = "Show what the daemon has logged, of one job or of all",
+		.help = "  -f, --follow     go on with what comes\n"
+			"  -n, --lines N    only the last N lines\n"
+			"  --since TIME     not before this time, as journalctl(1) reads it\n"
+			"  --until TIME     not after this time\n"
+			"  --unit UNIT      of this unit instead of zooparallel.service\n",
+		.short_options = "fn:",
+		.run = cmd_logs,
+	},
+	{
 		.name = "doctor",
 		.usage = "[OPTION...]",
 		.summary = "Look at the whole installation and say what to do about it",
