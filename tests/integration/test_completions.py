@@ -21,7 +21,7 @@ STATES = {"pending", "running", "completed", "failed", "aborted"}
 KEYS = set(re.findall(r"^#(\w+) = ", (TOP / "conf/zooparalleld.conf").read_text(), flags=re.M))
 PRIVATE_KEYS = {"data_roots", "spool_dir", "state_dir", "run_dir"}
 
-pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="no code of the sanitized build is new here")
+pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="the shells are asked once; no code of ours is new here")
 
 
 def environment(folder):

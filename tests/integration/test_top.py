@@ -19,7 +19,7 @@ ROWS = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(1000))
 HEADINGS = "NAME STATE PROGRESS ROWS/S ROWS REJECTED RAM ETA AGE ID".split()
 COMPLETED, UNREACHABLE = 0, 5
 
-pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="screens are drawn once; test_top_c covers the code")
+pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="screens are drawn once; what they show is a unit test, too")
 
 
 def run_jobs(daemon):
