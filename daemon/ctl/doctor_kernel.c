@@ -5,8 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -25,7 +23,8 @@
 /* 2026-01-01: no clock that is right is before this program. */
 #define EARLIEST_NS (INT64_C(1767225600) * CLOCK_NS_PER_SEC)
 
-enum { TEXT_MAX_BYTES = 4096 };
+/* LANDLOCK_CREATE_RULESET_VERSION of landlock_create_ruleset(2): only asks. */
+enum { LANDLOCK_ASK_VERSION = 1, TEXT_MAX_BYTES = 4096 };
 
 static void add_feature(struct doctor *doctor, const char *check, bool is_there,
 			enum doctor_level level_without, const char *without)
@@ -62,7 +61,7 @@ static bool has_pidfd(void)
 
 static bool has_landlock(void)
 {
-	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_ASK_VERSION) > 0;
 }
 
 /* The beginning of a small file of the kernel's; "" if it can't be read. */
