@@ -79,6 +79,8 @@ _zooparallel_value() {
 		compopt -o nospace 2>/dev/null
 		local keys=$_zooparallel_keys
 		[[ $1 == doctor ]] && keys+=' data_roots spool_dir state_dir run_dir'
+		# It is to be parted: a list.
+		# shellcheck disable=SC2086
 		_zooparallel_offer "$(printf '%s=\n' $keys)"
 		;;
 	--timeout | --interval | --iterations | --limit | --skip | --lines | --since | --until | --unit) ;;
