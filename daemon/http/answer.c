@@ -70,6 +70,8 @@ void answer_set_problem(struct answer *answer, unsigned status, const char *deta
 	answer->content_type = ANSWER_PROBLEM;
 	answer->is_fresh_always = true;
 	answer->location[0] = '\0';
+	answer->policy = NULL;
+	answer->gzip = NULL;
 }
 
 void answer_problem(struct answer *answer, unsigned status, const char *format, ...)
@@ -115,8 +117,14 @@ static void drop_body(struct answer *answer)
 static void compress_body(struct answer *answer)
 {
 	struct buf packed = BUF_INIT;
+	int r = 0;
 
-	if (gzip_add(&packed, answer->body.data, answer->body.len) < 0) {
+	if (answer->gzip != NULL) {
+		buf_add(&packed, answer->gzip, answer->gzip_len);
+	} else {
+		r = gzip_add(&packed, answer->body.data, answer->body.len);
+	}
+	if (r < 0 || buf_error(&packed) < 0) {
 		buf_deinit(&packed); /* plain will do */
 		return;
 	}

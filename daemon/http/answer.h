@@ -15,6 +15,9 @@
 #define ANSWER_PROBLEM "application/problem+json; charset=utf-8"
 #define ANSWER_HTML    "text/html; charset=utf-8"
 
+/* Content-Security-Policy of what is no page: a browser that shows it runs and loads nothing. */
+#define ANSWER_POLICY "default-src 'none'; frame-ancestors 'none'"
+
 enum { ANSWER_ETAG_SIZE = 48, ANSWER_LOCATION_SIZE = 96, ANSWER_GZIP_MIN_BYTES = 1024 };
 
 struct answer {
@@ -27,6 +30,9 @@ struct answer {
 	bool may_compress;
 	bool varies_by_accept;
 	bool is_fresh_always; /* what changes every time has no ETag: nobody could use it */
+	const char *policy;   /* of content; NULL: ANSWER_POLICY */
+	const void *gzip;     /* the body's compressed form where it was made before; else NULL */
+	size_t gzip_len;
 	/* What answer_finish() adds. */
 	char etag[ANSWER_ETAG_SIZE]; /* "" if none */
 	bool is_gzip;

@@ -7,39 +7,18 @@
 #include "daemon/http/json.h"
 #include "daemon/http/live.h"
 #include "daemon/http/negotiate.h"
+#include "daemon/http/page.h"
 #include "daemon/http/render_json.h"
 #include "daemon/http/render_metrics.h"
-#include "daemon/http/render_page.h"
-
-enum { PAGE_MAX_JOBS = 100 };
-
-struct page {
-	struct buf *out;
-	size_t n_jobs;
-};
-
-static bool add_to_page(void *userdata, const struct job_view *job)
-{
-	struct page *page = userdata;
-
-	if (page->n_jobs++ < PAGE_MAX_JOBS) {
-		render_page_job(page->out, job);
-	}
-	return true;
-}
 
 enum route_result handle_page(struct exchange *exchange)
 {
-	const struct http_backend *backend = exchange->context->backend;
 	struct answer *answer = exchange->answer;
-	struct page page = {.out = &answer->body};
-	struct live_view live;
 
-	live_collect(backend, &live);
-	render_page_begin(&answer->body, &live);
-	backend->for_each_job(backend->ctx, add_to_page, &page);
-	render_page_end(&answer->body,
-			page.n_jobs > PAGE_MAX_JOBS ? page.n_jobs - PAGE_MAX_JOBS : 0);
+	buf_add(&answer->body, page_status.html, page_status.html_len);
+	answer->gzip = page_status.gzip;
+	answer->gzip_len = page_status.gzip_len;
+	answer->policy = page_status.policy;
 	answer->status = 200;
 	answer->content_type = ANSWER_HTML;
 	answer->may_compress = true;
@@ -90,25 +69,6 @@ enum route_result handle_health(struct exchange *exchange)
 	return ROUTE_DONE;
 }
 
-/* A line each -> "reasons":["...","..."] */
-static void add_reasons(struct buf *out, struct buf *lines)
-{
-	const char *line = buf_terminated(lines);
-	const char *separator = "";
-
-	buf_add_str(out, "\"reasons\":[");
-	while (line != NULL && *line != '\0') {
-		CLEANUP(free_p) char *reason = strndup(line, strcspn(line, "\n"));
-
-		buf_add_str(out, separator);
-		json_add_text(out, reason);
-		separator = ",";
-		line += strcspn(line, "\n");
-		line += *line == '\n';
-	}
-	buf_add_char(out, ']');
-}
-
 enum route_result handle_ready(struct exchange *exchange)
 {
 	const struct http_backend *backend = exchange->context->backend;
@@ -122,7 +82,7 @@ enum route_result handle_ready(struct exchange *exchange)
 		buf_add_str(&exchange->answer->body, "{\"status\":\"ready\"}\n");
 		return ROUTE_DONE;
 	}
-	add_reasons(&reasons, &lines);
+	render_json_reasons(&reasons, &lines);
 	answer_set_problem(exchange->answer, 503, "The daemon is not ready.",
 			   buf_terminated(&reasons));
 	return ROUTE_DONE;
@@ -135,6 +95,7 @@ enum route_result handle_status(struct exchange *exchange)
 	struct live_view live;
 	struct status_view view = {
 		.live = &live,
+		.reasons = &reasons,
 		.loop_age_seconds = (double)exchange->loop_age_ns / (double)CLOCK_NS_PER_SEC,
 		.is_ready = backend->is_ready(backend->ctx, &reasons),
 		.is_config_ok = backend->config_last_reload_ok(backend->ctx),

@@ -196,7 +196,7 @@ static void add_headers(struct MHD_Response *response, const struct answer *answ
 	add_header(response, "Retry-After", retry_after);
 	add_header(response, "X-Content-Type-Options", "nosniff");
 	add_header(response, "Content-Security-Policy",
-		   "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+		   answer->policy != NULL ? answer->policy : ANSWER_POLICY);
 }
 
 static enum MHD_Result send_answer(struct peer *peer)

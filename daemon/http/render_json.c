@@ -7,9 +7,11 @@
 #include "daemon/http/render_json.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #include "build_config.h"
 #include "common/model/stats_file.h"
+#include "common/util/macro.h"
 #include "daemon/http/json.h"
 
 #define JOB(name, kind)                                                                            \
@@ -266,12 +268,31 @@ static void add_areas(struct buf *out, const struct status_view *view)
 	buf_add_char(out, ']');
 }
 
+void render_json_reasons(struct buf *out, struct buf *lines)
+{
+	const char *line = buf_terminated(lines);
+	const char *separator = "";
+
+	buf_add_str(out, "\"reasons\":[");
+	while (line != NULL && *line != '\0') {
+		CLEANUP(free_p) char *reason = strndup(line, strcspn(line, "\n"));
+
+		buf_add_str(out, separator);
+		json_add_text(out, reason);
+		separator = ",";
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	buf_add_char(out, ']');
+}
+
 void render_json_status(struct buf *out, const struct status_view *view)
 {
-	buf_printf(out, "{\"version\":\"%s\",\"ready\":%s,\"config_last_reload_successful\":%s,",
-		   ZOOPARALLEL_VERSION, view->is_ready ? "true" : "false",
+	buf_printf(out, "{\"version\":\"%s\",\"ready\":%s,", ZOOPARALLEL_VERSION,
+		   view->is_ready ? "true" : "false");
+	render_json_reasons(out, view->reasons);
+	buf_printf(out, ",\"config_last_reload_successful\":%s,\"loop_age_seconds\":",
 		   view->is_config_ok ? "true" : "false");
-	buf_add_str(out, "\"loop_age_seconds\":");
 	json_add_double(out, view->loop_age_seconds, 6);
 	buf_add_char(out, ',');
 	add_live(out, view->live);

@@ -28,8 +28,12 @@ struct status_view {
 	struct live_process process;
 	double loop_age_seconds;
 	bool is_ready;
+	struct buf *reasons; /* why not, a sentence a line */
 	bool is_config_ok;
 };
+
+/* "reasons":["...","..."] of a sentence a line. */
+void render_json_reasons(struct buf *out, struct buf *lines);
 
 /* The aggregate over all jobs and workers. */
 void render_json_status(struct buf *out, const struct status_view *view);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The API as curl sees it: methods, hosts, formats, caching, long polls and many bad clients."""
+import base64
 import gzip
+import hashlib
 import json
+import re
 import resource
 import socket
 import time
@@ -105,6 +108,26 @@ def test_gzip_only_for_who_asks(shared):
     connection.close()
     assert reply.headers["Content-Encoding"] == "gzip" and b"zooparallel_build_info" in gzip.decompress(body)
     assert "Content-Encoding" not in shared.get("/metrics", headers={"Accept-Encoding": "gzip;q=0"}).headers
+
+
+def test_the_pages_policy_names_what_is_in_it(shared):
+    page = shared.get("/")
+    policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+    for element, directive in (("style", "style-src"), ('script type="module"', "script-src")):
+        [text] = re.findall(f"<{element}>(.*?)</{element.split()[0]}>", page.text, flags=re.S)
+        assert policy[directive] == f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    assert policy["default-src"] == "'none'" and policy["connect-src"] == "'self'"
+    # Of nothing else a browser may make a page that does anything.
+    assert shared.get("/metrics").headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_the_page_is_kept_compressed_and_fresh(shared):
+    plain, packed = shared.get("/"), shared.get("/", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip" and packed.body == plain.body
+    assert int(packed.headers["Content-Length"]) < len(plain.body) / 2
+    again = shared.get("/", headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]})
+    assert again.status == 304 and not again.body
+    assert again.headers["Content-Security-Policy"] == plain.headers["Content-Security-Policy"]
 
 
 def test_pretty(shared, job):

@@ -106,8 +106,6 @@ def test_names_come_through_unharmed(demo):
     labels = {dict(labels).get("pipe") for name, labels in check_metrics(demo.get("/metrics").text, False)
               if name == "zooparallel_rows_processed_total"}
     assert set(names) == labels
-    page = demo.get("/").text
-    assert "<b>" not in page and "&lt;b&gt;html&amp;amp;" in page and "<script" not in page
 
 
 @pytest.mark.parametrize("jobs,workers", [(1, 0), (20, 5), (2000, 1000)])
@@ -246,7 +244,6 @@ def test_lists_are_filtered_and_paged(tmp_path):
         seen += [job["id"] for job in page["jobs"]]
         target = page["next"] and f"/api/v1/jobs?limit=49&after={page['next']}"
     assert seen == [job["id"] for job in every["jobs"]]
-    assert "and 150 older jobs" in demo.get("/").text
     demo.stop()
 
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/http/call.h"
+#include "daemon/http/page.h"
 #include "tests/support/http_fake.h"
 #include "tests/support/unit.h"
 
@@ -246,6 +247,36 @@ START_TEST(an_unready_daemon_says_why)
 	ck_assert_uint_eq(status_of("GET", "/readyz", false), 503);
 	ck_assert_ptr_nonnull(
 		strstr(buf_terminated(&answer.body), "\"reasons\":[\"One.\",\"Two.\"]"));
+	ck_assert_uint_eq(status_of("GET", "/api/v1/status", false), 200);
+	ck_assert_ptr_nonnull(strstr(buf_terminated(&answer.body),
+				     "\"ready\":false,\"reasons\":[\"One.\",\"Two.\"]"));
+	tear_down();
+}
+END_TEST
+
+/* A browser takes the policy of the answer that said "not modified" for the page that it kept. */
+START_TEST(the_page_comes_with_its_policy_and_compressed_as_it_was_made)
+{
+	char tag[ANSWER_ETAG_SIZE];
+
+	set_up();
+	begin("GET", "/", false);
+	request.accept_encoding = "gzip";
+	ask();
+	ck_assert_uint_eq(answer.status, 200);
+	ck_assert(answer.is_gzip);
+	ck_assert_uint_eq(answer.body.len, page_status.gzip_len);
+	ck_assert_mem_eq(answer.body.data, page_status.gzip, page_status.gzip_len);
+	ck_assert_str_eq(answer.policy, page_status.policy);
+	memcpy(tag, answer.etag, sizeof(tag));
+	begin("GET", "/", false);
+	request.accept_encoding = "gzip";
+	request.if_none_match = tag;
+	ask();
+	ck_assert_uint_eq(answer.status, 304);
+	ck_assert_str_eq(answer.policy, page_status.policy);
+	ck_assert_uint_eq(status_of("GET", "/api/v1/jobs/1Z", false), 404);
+	ck_assert_ptr_null(answer.policy);
 	tear_down();
 }
 END_TEST
@@ -300,5 +331,6 @@ UNIT_MAIN(each_route_answers_on_its_sockets, a_405_allows_what_is_allowed_there,
 	  strangers_on_the_unix_socket_may_read_only, the_authority_goes_before_the_host,
 	  a_long_poll_waits_for_the_end_or_its_time, a_change_is_answered_when_it_is_done,
 	  a_result_may_outlive_its_request, a_key_is_for_one_submission, an_unready_daemon_says_why,
+	  the_page_comes_with_its_policy_and_compressed_as_it_was_made,
 	  the_same_text_is_not_sent_twice, a_body_too_big_is_refused,
 	  unreadable_rejects_are_an_error_and_missing_ones_none)

@@ -163,7 +163,9 @@ START_TEST(the_status_sums_up_all_names)
 	};
 	const struct totals_view totals = {.n_names = 2, .names = names, .worker_restarts = 6};
 	static const struct live_view live = {.jobs = {[JOB_STATE_RUNNING] = 2}, .ram_bytes = 8};
-	const struct status_view view = {.totals = &totals, .live = &live, .is_ready = true};
+	CLEANUP(buf_deinit) struct buf reasons = BUF_INIT;
+	const struct status_view view = {
+		.totals = &totals, .live = &live, .reasons = &reasons, .is_ready = true};
 	json_t *json;
 
 	render_json_status(&out, &view);
