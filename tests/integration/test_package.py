@@ -37,6 +37,7 @@ LAYOUT = {
     "/usr/bin/zooparallel": PROGRAM,
     "/usr/libexec/zooparallel/zooparallel-worker": PROGRAM,
     "/usr/sbin/zooparalleld": PROGRAM,
+    "/usr/share/bash-completion/completions/zooparallel": FILE,
     "/usr/share/doc/zooparallel/ARCHITECTURE.md": FILE,
     "/usr/share/doc/zooparallel/NEWS.md": FILE,
     "/usr/share/doc/zooparallel/README.md": FILE,
@@ -45,11 +46,17 @@ LAYOUT = {
     "/usr/share/doc/zooparallel/examples/two-pipes.json": FILE,
     "/usr/share/doc/zooparallel/examples/unicode-data.json": FILE,
     "/usr/share/doc/zooparallel/examples/users-import.json": FILE,
+    "/usr/share/doc/zooparallel/nginx/zooparallel.conf": FILE,
+    "/usr/share/fish/vendor_completions.d/zooparallel.fish": FILE,
     "/usr/share/man/man1/zooparallel.1": FILE,
     "/usr/share/man/man5/zooparallel-job.5": FILE,
     "/usr/share/man/man5/zooparallel-stats.5": FILE,
     "/usr/share/man/man8/zooparalleld.8": FILE,
+    "/usr/share/zooparallel/grafana/zooparallel.json": FILE,
     "/usr/share/zooparallel/job.schema.json": FILE,
+    "/usr/share/zooparallel/prometheus/scrape.yml": FILE,
+    "/usr/share/zooparallel/prometheus/zooparallel.rules.yml": FILE,
+    "/usr/share/zsh/vendor-completions/_zooparallel": FILE,
 }
 # What only the package has.
 PACKAGED = {
