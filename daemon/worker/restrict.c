@@ -32,9 +32,17 @@ static uint64_t access_of(enum syscall_filter mode)
 	}
 }
 
+/* What may pass is reported by the reason that has the job tried again. */
+static enum job_reason reason_of(int error)
+{
+	bool is_passing = error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+
+	return is_passing ? JOB_REASON_IO_ERROR : JOB_REASON_INTERNAL;
+}
+
 static int fail(struct report *report, const char *what, int error)
 {
-	return report_set(report, JOB_REASON_INTERNAL,
+	return report_set(report, reason_of(error),
 			  "the worker cannot restrict itself, and refuses to work: %s: %s", what,
 			  strerror(-error));
 }

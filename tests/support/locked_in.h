@@ -136,17 +136,14 @@ static inline void lock_in(enum syscall_filter mode, int fd)
 	struct restriction restriction;
 	struct report report = {0};
 
-	if (restrict_init(mode, &restriction, &report) < 0) {
-		dprintf(STDERR_FILENO, "%s\n", report.message);
-		_exit(EXIT_REFUSES_TO_WORK);
-	}
+	int r = restrict_init(mode, &restriction, &report);
 	restriction.refused = say;
 	restriction.userdata = who;
-	if (restrict_allow(&restriction, fd, &report) < 0 ||
+	if (r < 0 || restrict_allow(&restriction, fd, &report) < 0 ||
 	    restrict_enter(&restriction, &report) < 0) {
 		restrict_deinit(&restriction);
-		dprintf(STDERR_FILENO, "%s\n", report.message);
-		_exit(report.reason == JOB_REASON_INTERNAL ? EXIT_REFUSES_TO_WORK : EXIT_BROKEN);
+		dprintf(STDERR_FILENO, "%s: %s\n", job_reason_name(report.reason), report.message);
+		_exit(EXIT_REFUSES_TO_WORK);
 	}
 }
 
