@@ -163,10 +163,9 @@ static void write_failure(struct run *run)
 	job_result_render(run->result, &text);
 	batch_write(run->saving, run->job_dir_fd, "result.json", text.data, text.len);
 	batch_seal(run->saving);
-	/* A cancelled job is as its user wants it. */
-	int level = run->result->state == JOB_STATE_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE;
-	log_job(level, run->job->id, -1, "%s: %s (%s)", job_state_name(run->result->state),
-		run->failure.message, job_reason_name(run->failure.reason));
+	log_job(LOG_LEVEL_NOTICE, run->job->id, -1, "%s: %s (%s)",
+		job_state_name(run->result->state), run->failure.message,
+		job_reason_name(run->failure.reason));
 }
 
 /* Waiting for the lock, or going on, has not come so far that it knows an earlier run's files. */

@@ -109,9 +109,10 @@ class Service(Daemon):
         return self.machine.run(["curl", "-sS", "--max-time", "20", *options, f"http://127.0.0.1:9917{path}"],
                                 check=check)
 
-    def rows(self):
-        """All rows ever counted, by the text of a scrape."""
-        samples = re.findall(r"^zooparallel_rows_processed_total{.*} (\d+)$", self.get("/metrics").text, re.M)
+    def rows(self, name=r"[^\"]*"):
+        """All rows ever counted, or those of jobs of a name, by the text of a scrape."""
+        counter = rf'^zooparallel_rows_processed_total{{pipe="{name}"}} (\d+)$'
+        samples = re.findall(counter, self.get("/metrics").text, re.M)
         return sum(map(int, samples))
 
     def write(self, name, data):

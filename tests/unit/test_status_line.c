@@ -11,13 +11,15 @@
 
 #include "common/util/clock.h"
 #include "common/util/fd.h"
+#include "common/util/num.h"
 #include "common/util/str.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/notify.h"
 #include "daemon/core/status_line.h"
 #include "tests/support/unit.h"
 
-#define MS CLOCK_NS_PER_MS
+#define MS	    CLOCK_NS_PER_MS
+#define RELOAD_TEXT "RELOADING=1\nMONOTONIC_USEC="
 
 static struct loop *loop;
 static struct status_line *status;
@@ -136,10 +138,11 @@ START_TEST(a_reload_carries_its_time_between_the_other_messages)
 	notify_stopping();
 	ck_assert_str_eq(told(), "READY=1");
 	const char *text = told();
-	long long before_us = 0;
-	ck_assert_int_eq(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%lld", &before_us), 1);
-	ck_assert_int_gt(before_us, 0);
-	ck_assert_int_le(before_us, clock_monotonic_ns() / 1000);
+	uint64_t begun_us = 0;
+	ck_assert(str_starts_with(text, RELOAD_TEXT));
+	ck_assert_int_eq(num_parse_u64(text + strlen(RELOAD_TEXT), &begun_us), 0);
+	ck_assert_uint_gt(begun_us, 0);
+	ck_assert_uint_le(begun_us, (uint64_t)clock_monotonic_ns() / 1000);
 	ck_assert_str_eq(told(), "STOPPING=1");
 }
 END_TEST
