@@ -118,6 +118,8 @@ def test_a_failed_job_says_why_and_where(start, show):
     daemon = start()
     page = show(daemon.port).open()
     page.wait_text("#no-jobs", "no jobs")
+    before = page.n_requests()
+    wait_until(lambda: page.n_requests() >= before + 6, "the page to know what had failed before it was opened")
     job = add_failed(daemon)
     assert job["state"] == "failed"
     assert page.wait_text(row_of(job["id"], ".why"), "rejects_exceeded") == f"{job['reason']} {job['message']}"
