@@ -58,6 +58,27 @@ static int load_ended(struct scheduler *scheduler, struct stored_job *stored)
 	return 0;
 }
 
+/* Whoever asked the daemon before has seen all of it. A stop leaves no account of such a job. */
+static void hold_result(struct job *job, const struct job_result *result)
+{
+	struct fold_state counted = {
+		.rows = (uint64_t)result->total_processed,
+		.success = (uint64_t)result->success_count,
+		.error = (uint64_t)result->error_count,
+		.filtered = (uint64_t)result->filtered,
+		.input_bytes = (uint64_t)result->input_bytes,
+		.out_end = (uint64_t)result->output_bytes,
+	};
+
+	for (size_t code = 0; code < REJECT_N_CODES; code++) {
+		counted.rejects[code] = (uint64_t)result->rejects[code];
+	}
+	fold_hold(&job->held, &counted);
+	job->tally.restarts = result->n_worker_restarts;
+	job->tally.stats_files_invalid = result->stats_files_invalid;
+	memcpy(job->tally.exits, result->worker_exits, sizeof(job->tally.exits));
+}
+
 static int go_on_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored)
 {
 	const struct scheduler_options *options = &scheduler->env.options;
@@ -78,6 +99,7 @@ static int go_on_committing(struct scheduler *scheduler, struct job *job, struct
 	log_job(LOG_LEVEL_NOTICE, job->id, -1,
 		"was being published when the daemon ended; publishing the rest");
 	job->started_at_ns = stored->commit->result->started_at_ns;
+	hold_result(job, stored->commit->result);
 	r = run_new_recovered(&scheduler->env, job, stored->commit, &callbacks, &job->run);
 	if (r < 0) {
 		return r;

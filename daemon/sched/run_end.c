@@ -559,6 +559,7 @@ void run_stop(struct run *run)
 		run->storage = storage_free(run->storage);
 		run->commit = commit_free(run->commit);
 		run->phase = RUN_PHASE_ENDED;
+		leave_to_next_run(run);
 		run->callbacks.ended(run->callbacks.userdata, run->job, NULL);
 		return;
 	}

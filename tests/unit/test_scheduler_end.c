@@ -74,6 +74,31 @@ START_TEST(a_job_cut_off_while_committing_is_finished_or_runs_again)
 }
 END_TEST
 
+static int64_t n_counted(void)
+{
+	const struct totals_view *totals = scheduler_totals(world.scheduler);
+
+	return totals->n_names > 0 ? totals->names[0].rows_processed : 0;
+}
+
+START_TEST(a_commit_that_a_stop_cuts_off_stays_counted)
+{
+	put_csv("in.csv", 1000, 0);
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(is_committing, NULL);
+	ck_assert_int_eq(n_counted(), 1000);
+	world.is_stopped = false;
+	scheduler_stop(world.scheduler, on_stop, NULL);
+	ck_assert_int_eq(n_counted(), 1000);
+	run_until(is_stopped, NULL);
+	end_daemon();
+	start_daemon();
+	ck_assert_int_eq(n_counted(), 1000);
+	run_until(all_ended, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+}
+END_TEST
+
 static void in_job_dir(const char *name, char path[static 64])
 {
 	snprintf(path, 64, "%s/%s", world.id, name);
@@ -362,11 +387,13 @@ START_TEST(a_commit_is_gone_on_with_when_the_disk_has_another_number)
 {
 	leave_committing((uint64_t)_i);
 	start_daemon();
+	ck_assert_int_eq(n_counted(), 1);
 	run_until(is_swept, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 	assert_file_is("out.jsonl", strdup("rows\n"));
 }
 END_TEST
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -375,6 +402,7 @@ int main(int argc, char **argv)
 	TCase *tcase = unit_begin(setup, teardown);
 
 	tcase_add_test(tcase, a_cancelled_job_does_not_run_again_after_a_stop);
+	tcase_add_test(tcase, a_commit_that_a_stop_cuts_off_stays_counted);
 	tcase_add_loop_test(tcase, a_job_cut_off_while_committing_is_finished_or_runs_again, 0, 20);
 	tcase_add_test(tcase, a_failure_that_finds_no_room_is_written_down_later);
 	tcase_add_test(tcase, a_success_that_finds_no_room_is_written_down_later);
