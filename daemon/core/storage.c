@@ -350,7 +350,9 @@ static int storage_spawn(const struct storage *storage, int socket_fd, pid_t *re
 		return -ENOMEM;
 	}
 	fds[0] = socket_fd;
-	memcpy(fds + n_fds - reach->n_fds, reach->fds, reach->n_fds * sizeof(*fds));
+	for (size_t i = 0; i < reach->n_fds; i++) {
+		fds[n_fds - reach->n_fds + i] = reach->fds[i];
+	}
 	snprintf(n_folders, sizeof(n_folders), "%zu", reach->n_fds);
 	return child_spawn(storage->program_fd, &spec, ret_pid);
 }

@@ -276,10 +276,12 @@ static void on_committed(void *userdata, int status, enum job_reason reason, con
 	struct run *run = userdata;
 	char text[NUM_TEXT_SIZE];
 
-	run->commit = commit_free(run->commit);
 	if (status < 0 || reason != JOB_REASON_OK) {
 		failure_set(&run->failure, reason != JOB_REASON_OK ? reason : JOB_REASON_IO_ERROR,
 			    "%s", message != NULL ? message : strerror(-status));
+	}
+	run->commit = commit_free(run->commit); /* and the message with it */
+	if (status < 0 || reason != JOB_REASON_OK) {
 		run->is_sync_lost = true; /* and the temporary files are gone */
 		run_close(run);
 		return;
