@@ -577,6 +577,8 @@ def test_waiting_shows_a_bar_on_a_terminal_and_nothing_elsewhere(asked):
     terminal = Terminal(asked.work, "--wait", "slow.json", command="submit", ZOOPARALLEL_SOCKET=socket)
     terminal.read_frames(2)
     job_id = asked.daemon.id_of("slow")
+    for pid in asked.daemon.worker_pids():
+        os.kill(pid, signal.SIGSTOP)  # until the cancel kills them
     assert asked("wait", "--timeout", "500ms", job_id, check=TIMED_OUT).stderr == \
         f"zooparallel: {job_id}: still running, no longer waiting\n"
     quiet = Terminal(asked.work, "--timeout", "500ms", "--quiet", job_id, command="wait", ZOOPARALLEL_SOCKET=socket)
