@@ -13,7 +13,6 @@
 #include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/macro.h"
-#include "common/util/num.h"
 #include "common/util/str.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/progress.h"
@@ -78,11 +77,7 @@ static int take_option(const struct ctl *ctl, struct run_options *options, int o
 		options->is_quiet = true;
 		return CTL_OPTION_END;
 	case 't':
-		if (num_parse_duration_ns(optarg, &options->timeout_ns) == 0) {
-			return CTL_OPTION_END;
-		}
-		ctl_usage_error(ctl, "--timeout wants a time like 30s or 5m");
-		return CTL_OPTION_BAD;
+		return ctl_option_timeout(ctl, &options->timeout_ns);
 	default:
 		return option;
 	}

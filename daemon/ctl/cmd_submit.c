@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "common/util/macro.h"
-#include "common/util/num.h"
 #include "daemon/ctl/client.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/job_info.h"
@@ -143,8 +142,8 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, struct submit_o
 			options->waiting.is_quiet = true;
 			break;
 		case 't':
-			if (num_parse_duration_ns(optarg, &options->waiting.timeout_ns) < 0) {
-				ctl_usage_error(ctl, "--timeout wants a time like 30s or 5m");
+			if (ctl_option_timeout(ctl, &options->waiting.timeout_ns) ==
+			    CTL_OPTION_BAD) {
 				return CTL_OPTION_BAD;
 			}
 			break;

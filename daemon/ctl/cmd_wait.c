@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "common/util/macro.h"
-#include "common/util/num.h"
 #include "daemon/ctl/client.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/job_wait.h"
@@ -32,9 +31,8 @@ int cmd_wait(struct ctl *ctl, int argc, char **argv)
 			options.is_quiet = true;
 			break;
 		case 't':
-			if (num_parse_duration_ns(optarg, &options.timeout_ns) < 0) {
-				return ctl_usage_error(ctl,
-						       "--timeout wants a time like 30s or 5m");
+			if (ctl_option_timeout(ctl, &options.timeout_ns) == CTL_OPTION_BAD) {
+				return ctl_option_exit(CTL_OPTION_BAD);
 			}
 			break;
 		default:
@@ -114,9 +112,8 @@ int cmd_cancel(struct ctl *ctl, int argc, char **argv)
 			is_waiting = true;
 			break;
 		case 't':
-			if (num_parse_duration_ns(optarg, &waiting.timeout_ns) < 0) {
-				return ctl_usage_error(ctl,
-						       "--timeout wants a time like 30s or 5m");
+			if (ctl_option_timeout(ctl, &waiting.timeout_ns) == CTL_OPTION_BAD) {
+				return ctl_option_exit(CTL_OPTION_BAD);
 			}
 			break;
 		default:

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/util/macro.h"
+#include "common/util/num.h"
 #include "common/util/str.h"
 #include "daemon/ctl/term.h"
 
@@ -116,6 +117,15 @@ int ctl_option_next(struct ctl *ctl, int argc, char **argv, const struct option 
 int ctl_option_exit(int value)
 {
 	return value == CTL_OPTION_HELP ? CTL_EXIT_COMPLETED : CTL_EXIT_USAGE;
+}
+
+int ctl_option_timeout(const struct ctl *ctl, int64_t *timeout_ns)
+{
+	if (num_parse_duration_ns(optarg, timeout_ns) < 0) {
+		ctl_usage_error(ctl, "--timeout wants a time like 30s or 5m");
+		return CTL_OPTION_BAD;
+	}
+	return CTL_OPTION_END;
 }
 
 int ctl_usage_error(const struct ctl *ctl, const char *what)

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/model/job_state.h"
 #include "daemon/ctl/term.h"
@@ -68,6 +69,9 @@ enum {
 };
 int ctl_option_next(struct ctl *ctl, int argc, char **argv, const struct option *own);
 int ctl_option_exit(int value);
+
+/* Takes optarg for --timeout, in ns. CTL_OPTION_END; CTL_OPTION_BAD with *timeout_ns untouched. */
+int ctl_option_timeout(const struct ctl *ctl, int64_t *timeout_ns);
 
 /* Complains about the operands; CTL_EXIT_USAGE. */
 int ctl_usage_error(const struct ctl *ctl, const char *what);

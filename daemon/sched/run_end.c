@@ -275,13 +275,14 @@ static void on_committed(void *userdata, int status, enum job_reason reason, con
 {
 	struct run *run = userdata;
 	char text[NUM_TEXT_SIZE];
+	bool is_failed = status < 0 || reason != JOB_REASON_OK;
 
-	if (status < 0 || reason != JOB_REASON_OK) {
+	if (is_failed) {
 		failure_set(&run->failure, reason != JOB_REASON_OK ? reason : JOB_REASON_IO_ERROR,
 			    "%s", message != NULL ? message : strerror(-status));
 	}
 	run->commit = commit_free(run->commit); /* and the message with it */
-	if (status < 0 || reason != JOB_REASON_OK) {
+	if (is_failed) {
 		run->is_sync_lost = true; /* and the temporary files are gone */
 		run_close(run);
 		return;
