@@ -10,6 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+import machine
 from process import pss_bytes
 from settings import COPY_LOOP, DATA, RUNS, WARM
 
@@ -130,6 +131,7 @@ def settle(dataset):
 
 def interleave(dataset, contestants, runs=RUNS):
     """Series of the copy loop and of every contestant, all taking turns after a warm-up."""
+    machine.defragment()
     copy = Copy()
     reference = Series(copy.name)
     found = [Series(contestant.name) for contestant in contestants]
