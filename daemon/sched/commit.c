@@ -27,7 +27,9 @@
  * that is written, not pages that were dropped). If the sync still fails, RESULT is left out: that
  * line would outlast a power failure that the rename does not, and say "completed" above the old
  * file. commit.json is right either way: the next start finds our inode under one name or the
- * other. Another target that cannot be renamed then fails the job, which no waiting would mend.
+ * other. Another target that cannot be renamed is waited for, ten seconds long, if it may pass:
+ * what is in place cannot be taken back, and to the next attempt it would be someone else's file.
+ * Then, and at once for what no waiting mends, it fails the job.
  *
  * A step whose storage process died is repeated if it can be told whether it was done (all but
  * FINISH: what became of that fsync no one knows).
@@ -78,6 +80,7 @@ struct commit {
 	unsigned n_repeats;	   /* of this request */
 	struct loop_source *timer; /* what could not even be asked for is tried again */
 	unsigned n_put_offs;
+	bool has_renamed; /* something is in place */
 	bool is_unsynced, is_unsaved;
 	int status; /* of the step that failed */
 	struct failure failure;
@@ -419,10 +422,10 @@ static void commit_fail(struct commit *commit, int status, const char *why)
 	commit->index = 0;
 }
 
-/* For want of memory or descriptors, which may come back. False: it is not, or not any more. */
-static bool put_off(struct commit *commit, int error)
+/* False: not any more. */
+static bool put_off(struct commit *commit)
 {
-	if (!failure_is_passing(-error) || commit->n_put_offs >= MAX_N_PUT_OFFS ||
+	if (commit->n_put_offs >= MAX_N_PUT_OFFS ||
 	    loop_timer_arm(commit->timer, clock_monotonic_ns() + PUT_OFF_NS) < 0) {
 		return false;
 	}
@@ -435,7 +438,11 @@ static void commit_run(struct commit *commit)
 {
 	for (;;) {
 		int r = commit_advance(commit);
-		if (r == 0 || (r < 0 && put_off(commit, r))) {
+		if (r == 0) {
+			return;
+		}
+		/* Memory or descriptors may come back. */
+		if (r < 0 && failure_is_passing(-r) && put_off(commit)) {
 			return;
 		}
 		if (r > 0) {
@@ -455,16 +462,31 @@ static void on_timer(void *userdata, int64_t now_ns)
 	commit_run(userdata);
 }
 
+/* A rename that another has gone before, and that failed for what may pass. */
+static bool is_rename_to_wait_for(const struct commit *commit, int error)
+{
+	enum job_reason reason = reason_of(commit, error);
+
+	return commit->step == STEP_RENAME && current_output(commit)->is_published &&
+	       (commit->has_renamed || commit->options->is_recorded) && !is_renamed(commit) &&
+	       (reason == JOB_REASON_IO_ERROR || reason == JOB_REASON_NO_SPACE);
+}
+
 static void on_reply(void *userdata, const struct storage_reply *reply)
 {
 	struct commit *commit = userdata;
 	bool is_worth_it = reply->is_lost ? steps[commit->step].is_repeatable : is_renamed(commit);
 	bool is_again = reply->status < 0 && is_worth_it && commit->n_repeats < MAX_N_REPEATS;
 	commit->n_repeats = is_again ? commit->n_repeats + 1 : 0;
+	if (reply->status < 0 && !is_again && !reply->is_lost &&
+	    is_rename_to_wait_for(commit, -reply->status) && put_off(commit)) {
+		return;
+	}
 	if (reply->status < 0 && !is_again) {
 		commit_fail(commit, reply->status,
 			    reply->is_lost ? "the storage process died" : strerror(-reply->status));
 	} else if (!is_again) {
+		commit->has_renamed |= commit->step == STEP_RENAME;
 		commit->index++;
 	}
 	commit_run(commit);

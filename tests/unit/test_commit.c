@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
+#include "common/util/clock.h"
 #include "daemon/sched/commit.h"
 
 #define ID	"20261122T101502123Z"
@@ -461,6 +462,41 @@ START_TEST(a_directory_that_is_never_synced_leaves_the_record_to_the_next_start)
 }
 END_TEST
 
+#define RENAME_ENV "ZOOPARALLEL_TEST_RENAME" /* which target cannot be put in place ... */
+
+/* Stands before the C library's: ... while there is a file "stuck" beside the temporary one. */
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+	const char *name = getenv(RENAME_ENV);
+	struct stat st;
+	if (name && strcmp(to, name) == 0 && fstatat(from_fd, "stuck", &st, 0) == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+}
+
+static void on_unstuck(void *userdata, int64_t now_ns)
+{
+	ck_assert(file_exists(data_fd, targets[ERRORS]));
+	ck_assert_int_eq(outcome.n, 0);
+	ck_assert_int_eq(unlinkat(data_fd, "stuck", 0), 0);
+}
+
+START_TEST(a_target_behind_one_that_is_in_place_is_waited_for)
+{
+	struct loop_source *timer = NULL;
+	setenv(RENAME_ENV, targets[ROWS], 1);
+	make_file(data_fd, "stuck", "");
+	outputs[ERRORS].is_noreplace = outputs[ROWS].is_noreplace = true;
+	ck_assert_int_eq(loop_add_timer(fixture.loop, on_unstuck, NULL, &timer), 0);
+	ck_assert_int_eq(loop_timer_arm(timer, clock_monotonic_ns() + 300 * CLOCK_NS_PER_MS), 0);
+	run_commit();
+	loop_source_free(timer);
+	assert_committed();
+}
+END_TEST
+
 START_TEST(a_target_that_is_there_keeps_all_others_back)
 {
 	outputs[ROWS].is_noreplace = true;
@@ -553,6 +589,7 @@ int main(int argc, char **argv)
 		a_storage_that_dies_later_is_replaced,
 		a_directory_that_is_synced_late_costs_nothing,
 		a_directory_that_is_never_synced_leaves_the_record_to_the_next_start,
+		a_target_behind_one_that_is_in_place_is_waited_for,
 		a_target_that_is_there_keeps_all_others_back,
 		a_restart_knows_how_far_the_renames_came,
 		a_restart_that_finds_other_files_does_not_claim_success,
