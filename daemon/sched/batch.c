@@ -7,6 +7,8 @@
  * an fsync may be, for done twice they leave the same; what became of a file's fsync no second one
  * could tell. The number of tries ends what kills every process that tries it.
  *
+ * They are sent in the order in which they were asked for, whatever has to wait.
+ *
  * What cannot be sent for lack of descriptors waits for the answer to another, which gives some
  * back at that moment, or for a timer. So a batch needs those of one request, whatever its size.
  */
@@ -42,7 +44,7 @@ struct batch {
 	const char *job_id;
 	batch_done_fn fn;
 	void *userdata;
-	struct item *items; /* all that are not answered */
+	struct item *items; /* all that are not answered, oldest first */
 	int status;
 	bool is_sealed;
 	struct loop_source *defer, *retry;
@@ -104,7 +106,8 @@ static void fail_item(struct item *item, int status)
 	drop_item(item);
 }
 
-static void put_off_item(struct item *item, int error)
+/* False: it has failed instead. */
+static bool put_off_item(struct item *item, int error)
 {
 	struct batch *batch = item->batch;
 	int64_t now_ns = clock_monotonic_ns();
@@ -116,22 +119,24 @@ static void put_off_item(struct item *item, int error)
 	if (!failure_is_passing(-error) || now_ns >= batch->retry_until_ns ||
 	    loop_timer_arm(batch->retry, now_ns + RETRY_NS) < 0) {
 		fail_item(item, error);
+		return false;
 	}
+	return true;
 }
 
 static void on_reply(void *userdata, const struct storage_reply *reply);
 
-/* Sent, put off, or failed and gone. */
-static void send_item(struct item *item)
+/* True: sent, or failed and gone. False: put off. */
+static bool send_item(struct item *item)
 {
 	int r = storage_submit(item->batch->storage, &item->request, item->fds, on_reply, item);
 
 	if (r < 0) {
-		put_off_item(item, r);
-		return;
+		return !put_off_item(item, r);
 	}
 	item->is_sent = true;
 	item->n_tries++;
+	return true;
 }
 
 static void send_rest(struct batch *batch)
@@ -140,8 +145,8 @@ static void send_rest(struct batch *batch)
 
 	for (struct item *item = batch->items; item != NULL; item = next) {
 		next = item->next;
-		if (!item->is_sent) {
-			send_item(item);
+		if (!item->is_sent && !send_item(item)) {
+			return;
 		}
 	}
 }
@@ -173,7 +178,7 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 	int status = status_of(item, reply);
 
 	if (is_again) {
-		send_item(item);
+		item->is_sent = false;
 	} else if (status < 0) {
 		fail_item(item, status);
 	} else {
@@ -198,9 +203,12 @@ static void submit(struct batch *batch, const struct storage_request *request, c
 	}
 	*item = (struct item){.batch = batch, .request = *request, .text_fd = text_fd};
 	memcpy(item->fds, fds, request->n_fds * sizeof(*fds));
-	item->next = batch->items;
-	batch->items = item;
-	send_item(item);
+	struct item **end = &batch->items;
+	while (*end != NULL) {
+		end = &(*end)->next;
+	}
+	*end = item;
+	send_rest(batch);
 }
 
 /* init_error: what storage_request_init() said. */

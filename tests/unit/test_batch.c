@@ -118,6 +118,25 @@ START_TEST(what_finds_no_descriptors_waits_for_them)
 }
 END_TEST
 
+/* In another order the file would be gone. */
+START_TEST(what_had_to_wait_is_done_in_the_order_it_was_asked_for)
+{
+	struct loop_source *timer = NULL;
+
+	ck_assert_int_eq(loop_add_timer(fixture.loop, on_relief, NULL, &timer), 0);
+	ck_assert_int_eq(loop_timer_arm(timer, clock_monotonic_ns() + 50 * CLOCK_NS_PER_MS), 0);
+	make_file(fixture.dir_fd, "a", "text");
+	lack_fds();
+	batch_rename(batch, fixture.dir_fd, "a", fixture.dir_fd, "b");
+	batch_rename(batch, fixture.dir_fd, "b", fixture.dir_fd, "c");
+	batch_rename(batch, fixture.dir_fd, "c", fixture.dir_fd, "d");
+	run_batch();
+	loop_source_free(timer);
+	ck_assert_int_eq(end_status, 0);
+	assert_file(fixture.dir_fd, "d", "text");
+}
+END_TEST
+
 START_TEST(an_fsync_that_was_lost_is_not_repeated)
 {
 	killer_arm(1, true);
@@ -151,8 +170,11 @@ int main(int argc, char **argv)
 		return storage_main(argc - 2, argv + 2);
 	}
 	const TTest *tests[] = {
-		a_batch_ends_once_when_all_is_done,	  what_a_dead_storage_left_undone_is_done,
-		what_finds_no_descriptors_waits_for_them, an_fsync_that_was_lost_is_not_repeated,
+		a_batch_ends_once_when_all_is_done,
+		what_a_dead_storage_left_undone_is_done,
+		what_finds_no_descriptors_waits_for_them,
+		what_had_to_wait_is_done_in_the_order_it_was_asked_for,
+		an_fsync_that_was_lost_is_not_repeated,
 		a_rename_of_nothing_is_a_failure,
 	};
 	return unit_run("batch", tests, ARRAY_SIZE(tests), setup, teardown);
