@@ -79,17 +79,13 @@ static void hold_result(struct job *job, const struct job_result *result)
 	memcpy(job->tally.exits, result->worker_exits, sizeof(job->tally.exits));
 }
 
-static int go_on_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored)
+static int go_on_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored,
+			    bool is_lost)
 {
-	const struct scheduler_options *options = &scheduler->env.options;
 	struct run_callbacks callbacks = scheduler_callbacks(scheduler);
 	struct failure failure;
-	int r = commit_recover(stored->commit, options->root_fds, options->n_roots);
 
-	if (r == -ENOMEM) {
-		return r;
-	}
-	if (r < 0) {
+	if (is_lost) {
 		failure_set(&failure, JOB_REASON_IO_ERROR,
 			    "the daemon ended while the outputs were published, and they are not "
 			    "there any more");
@@ -100,13 +96,35 @@ static int go_on_committing(struct scheduler *scheduler, struct job *job, struct
 		"was being published when the daemon ended; publishing the rest");
 	job->started_at_ns = stored->commit->result->started_at_ns;
 	hold_result(job, stored->commit->result);
-	r = run_new_recovered(&scheduler->env, job, stored->commit, &callbacks, &job->run);
+	int r = run_new_recovered(&scheduler->env, job, stored->commit, &callbacks, &job->run);
 	if (r < 0) {
 		return r;
 	}
 	stored->commit = NULL;
 	job_set_state(job, JOB_STATE_RUNNING);
 	return 0;
+}
+
+/* What cannot be looked at now may be there all the same: then nothing is done about it. */
+static int load_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored)
+{
+	const struct scheduler_options *options = &scheduler->env.options;
+	int found = commit_recover(stored->commit, options->root_fds, options->n_roots);
+
+	if (found < 0 && found != -ESTALE) {
+		log_job(LOG_LEVEL_ERROR, job->id, -1,
+			"was being published when the daemon ended, and its outputs cannot be "
+			"looked at: %s; the job waits for a start that can",
+			strerror(-found));
+		job_free(job);
+		return 0;
+	}
+	int r = job_list_add(&scheduler->jobs, job);
+	if (r < 0) {
+		job_free(job);
+		return r;
+	}
+	return go_on_committing(scheduler, job, stored, found == -ESTALE);
 }
 
 /* A receipt moves after the end is on disk: a job whose receipt has moved on does not run again. */
@@ -210,8 +228,7 @@ static int load_unfinished(struct scheduler *scheduler, struct stored_job *store
 		return r;
 	}
 	if (stored->commit != NULL) {
-		r = job_list_add(&scheduler->jobs, job);
-		return r < 0 ? r : go_on_committing(scheduler, TAKE_PTR(job), stored);
+		return load_committing(scheduler, TAKE_PTR(job), stored);
 	}
 	if (has_receipt_moved(scheduler, stored)) {
 		refuse_ended(job);

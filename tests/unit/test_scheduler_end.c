@@ -394,6 +394,27 @@ START_TEST(a_commit_is_gone_on_with_when_the_disk_has_another_number)
 }
 END_TEST
 
+START_TEST(a_commit_that_cannot_be_looked_at_waits_for_a_start_that_can)
+{
+	char path[128];
+
+	leave_committing(0);
+	int data_fd = world.data_fd;
+	world.data_fd = -1;
+	start_daemon();
+	look(world.id);
+	ck_assert(!world.was_seen);
+	stop_daemon();
+	snprintf(path, sizeof(path), "%s/commit.json", world.id);
+	ck_assert(is_there(world.dirs[DIR_JOBS], path));
+	world.data_fd = data_fd;
+	start_daemon();
+	run_until(is_swept, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", strdup("rows\n"));
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -413,5 +434,6 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, an_invalid_spec_in_active_is_moved_on_with_its_reason);
 	tcase_add_test(tcase, a_removal_that_is_cut_off_leaves_no_job_to_run_again);
 	tcase_add_loop_test(tcase, a_commit_is_gone_on_with_when_the_disk_has_another_number, 0, 2);
+	tcase_add_test(tcase, a_commit_that_cannot_be_looked_at_waits_for_a_start_that_can);
 	return unit_end("scheduler_end", tcase);
 }
