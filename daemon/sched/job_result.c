@@ -11,6 +11,9 @@
 #include "daemon/sched/record.h"
 
 #define MAX_PIPES 1024
+/* Far from where a successor would be 0 again; whole also as a double, as which others read JSON.
+ */
+#define MAX_FINISH_SEQUENCE (UINT64_C(1) << 53)
 
 #define FIELD(kind, member)    RECORD_FIELD(struct job_result, kind, member, false)
 #define REQUIRED(kind, member) RECORD_FIELD(struct job_result, kind, member, true)
@@ -121,7 +124,8 @@ int job_result_parse(const char *text, size_t len, struct job_result **ret_resul
 	if (r == 0) {
 		r = parse_pipes(json_object_get(object, "pipes"), result);
 	}
-	if (r == 0 && (!job_id_is_valid(result->id) || !job_state_is_final(result->state))) {
+	if (r == 0 && (!job_id_is_valid(result->id) || !job_state_is_final(result->state) ||
+		       result->finish_sequence > MAX_FINISH_SEQUENCE)) {
 		r = -EINVAL;
 	}
 	if (r == 0) {

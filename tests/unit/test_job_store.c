@@ -108,6 +108,9 @@ START_TEST(a_broken_result_is_no_result)
 	ck_assert_int_eq(parse_changed("\"name\":\"users\"", "\"x\":1"), -EINVAL);
 	ck_assert_int_eq(parse_changed("\"completed\"", "\"pending\""), -EINVAL);
 	ck_assert_int_eq(parse_changed("\"completed\"", "7"), -EINVAL);
+	ck_assert_int_eq(
+		parse_changed("\"finish_sequence\":5", "\"finish_sequence\":9007199254740993"),
+		-EINVAL);
 	ck_assert_int_eq(parse_changed("\"error_count\":3", "\"error_count\":-3"), -EINVAL);
 	ck_assert_int_eq(parse_changed("\"error_count\":3", "\"error_count\":\"3\""), -EINVAL);
 	ck_assert_int_eq(parse_changed("\"ragged\":2", "\"ragged\":true"), -EINVAL);
