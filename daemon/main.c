@@ -560,6 +560,9 @@ static int run(struct daemon *daemon)
 		log_info("zooparalleld " ZOOPARALLEL_VERSION " serves %s",
 			 daemon->config->spool_dir);
 		r = loop_run(daemon->loop);
+		if (r < 0) {
+			log_error("the event loop failed: %s", strerror(-r));
+		}
 		code = r < 0 ? ARGUMENTS_EXIT_FAILED : r;
 	}
 	end(daemon);
