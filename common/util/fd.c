@@ -161,7 +161,7 @@ int fd_memfd(const char *name, const void *data, size_t len)
 	}
 	r = fd_pwrite_all(fd, data, len, 0);
 	if (r < 0) {
-		return r;
+		return -ENOMEM; /* whatever it says: there is no disk behind it */
 	}
 	return TAKE_FD(fd);
 }

@@ -34,7 +34,8 @@ int fd_read_all(int fd, size_t max_bytes, struct buf *buf) MUST_CHECK;
  */
 int fd_open_beneath(int dirfd, const char *path, int flags, mode_t mode) MUST_CHECK;
 
-/* A memfd (CLOEXEC) that holds the bytes, its position at the start. A new fd or -errno. */
+/* A memfd (CLOEXEC) that holds the bytes, its position at the start. A new fd, -ENOMEM or -errno.
+ */
 int fd_memfd(const char *name, const void *data, size_t len) MUST_CHECK;
 
 /* Sets or clears FD_CLOEXEC; cleared only for what a child is to inherit. */

@@ -4,8 +4,10 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,7 +151,22 @@ START_TEST(cloexec_goes_on_and_off)
 }
 END_TEST
 
+/* It may come back, unlike the room of a disk. */
+START_TEST(what_a_memfd_lacks_is_memory)
+{
+	struct rlimit before;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	struct rlimit none = {.rlim_cur = 1, .rlim_max = before.rlim_max};
+	ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	int fd = fd_memfd("test", "0123456789", 10);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	ck_assert_int_eq(fd, -ENOMEM);
+}
+END_TEST
+
 UNIT_MAIN(closing_keeps_errno_and_gives_no_fd, a_pipe_takes_all_bytes_in_pieces,
 	  errors_come_back_as_negative_errno, pread_is_short_only_at_the_end_of_the_file,
 	  reading_all_stops_beyond_its_limit, nothing_leads_out_from_beneath,
-	  cloexec_goes_on_and_off)
+	  cloexec_goes_on_and_off, what_a_memfd_lacks_is_memory)
