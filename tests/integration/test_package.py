@@ -93,6 +93,21 @@ def test_another_prefix_reaches_the_unit(tmp_path):
     assert all(line.startswith("ExecStart=") for line in changed), changed
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+@pytest.mark.parametrize("root", ["mkdir /srv/zooparallel; mount -t tmpfs none /srv/zooparallel",
+                                  "ln -s /tmp /srv/zooparallel"])
+def test_a_purge_empties_what_is_a_file_system_of_its_own(root):
+    own = "/var/lib/zooparallel /var/spool/zooparallel /run/zooparallel"
+    script = f"""
+        for parent in /srv /var/lib /var/spool /run; do mount -t tmpfs none $parent; done
+        mkdir {own}
+        for folder in {own}; do mount -t tmpfs none $folder; mkdir -p $folder/jobs/a; done
+        {root}
+        sh conf/debian/postrm purge
+        find {own} -mindepth 1; ls /srv"""
+    assert tell("unshare", "--mount", "--propagation", "private", "sh", "-euc", script) == "zooparallel\n"
+
+
 # --- the package ----------------------------------------------------------------------------------
 
 class Packages:
