@@ -215,6 +215,25 @@ def test_a_hidden_page_asks_nothing(start, show):
     page.wait_text(row_of(job["id"]), "unseen")
 
 
+def test_what_it_has_asked_before_it_was_hidden_is_asked_again(start, show):
+    daemon = start()
+    job = add_failed(daemon)
+    page = show(daemon.port).open()
+    page.script("""
+        const fetched = window.fetch;
+        window.fetch = (path, options) => (path.endsWith("/errors?limit=20") ? new Promise((_, reject) => {
+            window.fetch = fetched;
+            options.signal.addEventListener("abort", () => reject(new Error("dropped")));
+            window.isAsked = true;
+        }) : fetched(path, options));
+        location.hash = `#/jobs/${arguments[0]}`;
+    """, job["id"])
+    wait_until(lambda: page.script("return window.isAsked"), "the question for the rejected rows")
+    with page.hidden():
+        wait_until(lambda: page.script("return document.visibilityState") == "hidden", "the page to be hidden")
+    wait_until(lambda: page.texts("#rejects li"), "the rejected rows")
+
+
 def test_it_tells_when_the_daemon_is_gone_and_recovers(start, show):
     daemon = start(chunk_size=24, listen=f"127.0.0.1:{free_port()}")
     daemon.write("slow.csv", SLOW[:len(SLOW) // 4])

@@ -9,7 +9,8 @@ let opened = null;
 
 function openJob(id) {
 	opened = id === null ? null
-		: {id, workers: [], rejects: [], isMore: false, n_rejectsWanted: FIRST_REJECTS, rejectsOf: null, isMissing: false};
+		: {id, workers: [], rejects: [], isMore: false, n_rejectsWanted: FIRST_REJECTS, rejectsOf: null,
+			rejectsAskedOf: null, isMissing: false};
 }
 
 /* What the rejects that are shown stand for; when it changes they are asked for again. */

@@ -144,14 +144,12 @@ const failureQuestion = new Question({
 		if (gone !== null || model.failuresOf === sums) {
 			return null;
 		}
-		model.failuresOf = sums;
+		model.failuresAskedOf = sums;
 		return `api/v1/jobs?state=failed&limit=${N_FAILURES}`;
 	},
 	every: () => 0,
 	take: takeFailures,
-	refuse: () => {
-		model.failuresOf = null;
-	},
+	refuse: nothing,
 });
 
 const jobQuestion = new Question({
@@ -180,17 +178,16 @@ const rejectsQuestion = new Question({
 		if (gone !== null || job === undefined || rejectsKey(job) === opened.rejectsOf) {
 			return null;
 		}
-		opened.rejectsOf = rejectsKey(job);
+		opened.rejectsAskedOf = rejectsKey(job);
 		return `api/v1/jobs/${opened.id}/errors?limit=${opened.n_rejectsWanted}`;
 	},
 	every: () => 0,
 	take: (body) => {
 		opened.rejects = body.errors;
 		opened.isMore = body.more;
+		opened.rejectsOf = opened.rejectsAskedOf;
 	},
-	refuse: () => {
-		opened.rejectsOf = null;
-	},
+	refuse: nothing,
 });
 
 const jobQuestions = [jobQuestion, workersQuestion, rejectsQuestion];

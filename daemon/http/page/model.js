@@ -27,7 +27,8 @@ const model = {
 	history: new History(), /* of all jobs */
 	failures: new Set(), /* ids of failed jobs that were told of */
 	failuresAfter: null, /* when the last one before this page ended; null: not asked for yet */
-	failuresOf: null, /* the sums when they were asked for */
+	failuresOf: null, /* the sums when those that are known were asked for */
+	failuresAskedOf: null, /* the same of those that are asked for */
 	isMore: false, /* there are jobs behind the last listed one */
 
 	walk: {ids: [], after: null, n_wanted: PAGE_JOBS, isDue: true, at: 0},
@@ -151,6 +152,7 @@ function takeFailures(body) {
 	if (model.failuresAfter === null) {
 		model.failuresAfter = Math.max(0, ...body.jobs.map((job) => job.finished_at_seconds));
 	}
+	model.failuresOf = model.failuresAskedOf;
 	body.jobs.forEach(tellFailure);
 }
 
