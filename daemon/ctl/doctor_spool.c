@@ -186,12 +186,13 @@ static void add_leftover(struct search *search, const char *path)
 	}
 }
 
-/* Links are not followed, and neither are other mounts: what is there is not ours. */
+/* As jobs go: a root may be a link, nothing below it is followed, and mounts are no border. */
 static void search_folder(struct search *search, int parent_fd, const char *name, const char *path,
 			  int depth)
 {
 	CLEANUP(fd_closep)
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(parent_fd, name,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth > 0 ? O_NOFOLLOW : 0));
 	CLEANUP(dir_closep) DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *entry;
 

@@ -213,6 +213,14 @@ def test_temporary_outputs_of_jobs_that_are_over_are_found(installation):
     assert len(find(examine(installation), "leftover", "warning")) == 2
 
 
+def test_a_data_root_may_be_a_link(installation):
+    (installation.data / f".zp-{IDS[0]}-0.part").write_text("")
+    link = installation.tree / "link"
+    link.symlink_to(installation.data)
+    [finding] = find(examine(installation, "--set", f"data_roots={link}"), "leftover")
+    assert finding["subject"] == str(link / f".zp-{IDS[0]}-0.part")
+
+
 def test_what_a_running_job_writes_is_no_leftover(start):
     daemon = start_slow(start)
     daemon.drop(spec_of("slow.csv", "o.jsonl"), "slow")
