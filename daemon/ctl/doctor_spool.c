@@ -181,8 +181,10 @@ static void add_leftover(struct search *search, const char *path)
 {
 	if (search->n_found++ < TOLD_MAX) {
 		doctor_add(search->doctor,
-			   &(struct doctor_finding){"leftover", DOCTOR_WARNING, path, "remove it"},
-			   "a temporary output of a job that is over, or of another daemon");
+			   &(struct doctor_finding){
+				   "leftover", DOCTOR_WARNING, path,
+				   "remove it, unless another daemon (`run`) works there"},
+			   "a temporary output that no job of this daemon writes");
 	}
 }
 

@@ -228,6 +228,8 @@ def test_what_a_running_job_writes_is_no_leftover(start):
     with daemon.stopped_workers(job_id):
         assert list(daemon.data.glob(".zp-*"))
         assert not find(examine(daemon), "leftover", "warning")
+        [finding] = find(examine(daemon, "--set", f"state_dir={daemon.tree}/another"), "leftover", "warning")
+        assert "unless another daemon" in finding["advice"], "this one must not be removed"
     daemon.request("POST", f"/api/v1/jobs/{job_id}/cancel", unix=True)
     daemon.wait_job(job_id)
 
