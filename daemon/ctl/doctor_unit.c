@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "common/model/data_path.h"
+#include "common/util/buf.h"
 #include "common/util/clock.h"
 #include "common/util/str.h"
 #include "daemon/ctl/doctor.h"
@@ -72,12 +73,38 @@ static bool needs_list(const char *unit, const char *path)
 	       (is_home && !has_value(unit, "ProtectHome", "no"));
 }
 
-static void examine_path(struct doctor *doctor, const char *unit, const char *path)
+/* The folders that systemd makes for the service, which are its own. */
+static void add_made(struct buf *list, const char *unit, const char *key, const char *parent)
 {
-	CLEANUP(free_p) char *list = property(unit, "ReadWritePaths");
+	CLEANUP(free_p) char *names = property(unit, key);
+	char *rest = names;
+	const char *name;
+
+	while (rest && (name = strsep(&rest, " ")) != NULL) {
+		size_t len = strcspn(name, ":"); /* behind it are links to it */
+
+		if (len > 0) {
+			buf_printf(list, " %s/%.*s", parent, (int)len, name);
+		}
+	}
+}
+
+/* All that the service may write to, blank-separated. */
+static void add_writable(struct buf *list, const char *unit)
+{
+	CLEANUP(free_p) char *named = property(unit, "ReadWritePaths");
+
+	buf_add_str(list, named ? named : "");
+	add_made(list, unit, "StateDirectory", "/var/lib");
+	add_made(list, unit, "RuntimeDirectory", "/run");
+}
+
+static void examine_path(struct doctor *doctor, const char *unit, const char *writable,
+			 const char *path)
+{
 	char advice[512];
 
-	if (!needs_list(unit, path) || is_in_list(list ? list : "", path)) {
+	if (!needs_list(unit, path) || is_in_list(writable, path)) {
 		doctor_add(doctor, &(struct doctor_finding){"unit_paths", DOCTOR_OK, path, NULL},
 			   "the service may write there");
 		return;
@@ -91,18 +118,29 @@ static void examine_path(struct doctor *doctor, const char *unit, const char *pa
 
 static void examine_paths(struct doctor *doctor, const char *unit)
 {
-	const char *spool_dir = doctor_config_text(doctor, "spool_dir");
+	static const char *const own[] = {"spool_dir", "state_dir", "run_dir"};
+	CLEANUP(buf_deinit) struct buf list = BUF_INIT;
+	const char *writable;
 	const json_t *root;
 	size_t i;
 
+	add_writable(&list, unit);
+	writable = buf_terminated(&list);
+	if (!writable) {
+		return;
+	}
 	json_array_foreach(json_object_get(doctor->config, "data_roots"), i, root)
 	{
 		const char *path = json_string_value(root);
 
-		examine_path(doctor, unit, path ? path : "/");
+		examine_path(doctor, unit, writable, path ? path : "/");
 	}
-	if (spool_dir) {
-		examine_path(doctor, unit, spool_dir);
+	for (i = 0; i < ARRAY_SIZE(own); i++) {
+		const char *path = doctor_config_text(doctor, own[i]);
+
+		if (path) {
+			examine_path(doctor, unit, writable, path);
+		}
 	}
 }
 
@@ -145,6 +183,8 @@ void doctor_examine_unit(struct doctor *doctor)
 		"--property=ActiveState",
 		"--property=UnitFileState",
 		"--property=ReadWritePaths",
+		"--property=StateDirectory",
+		"--property=RuntimeDirectory",
 		"--property=ProtectSystem",
 		"--property=ProtectHome",
 		NULL,

@@ -266,18 +266,30 @@ def fake_systemctl(folder, **properties):
 
 
 def test_a_missing_read_write_path_is_told_with_the_line_to_add(installation, tmp_path):
-    found = examine(installation, PATH=fake_systemctl(tmp_path, ReadWritePaths=str(installation.spool)), check=PROBLEM)
+    listed = f"{installation.spool} {installation.state} {installation.run_dir}"
+    found = examine(installation, PATH=fake_systemctl(tmp_path, ReadWritePaths=listed), check=PROBLEM)
     [finding] = find(found, "unit_paths", "problem")
     assert finding["subject"] == str(installation.data)
     assert finding["advice"].endswith(f"ReadWritePaths={installation.data}")
     assert find(found, "unit_paths", "ok", installation.spool) and find(found, "unit", "ok")
 
 
+def test_a_state_directory_of_its_own_needs_a_line_and_the_units_does_not(installation, tmp_path):
+    listed = f"{installation.data} {installation.spool}"
+    made = {"StateDirectory": "zooparallel", "RuntimeDirectory": "zooparallel:link other"}
+    path = fake_systemctl(tmp_path, ReadWritePaths=listed, **made)
+    found = examine(installation, "--set", "run_dir=/run/other", PATH=path)
+    [finding] = find(found, "unit_paths", "problem")
+    assert finding["subject"] == str(installation.state)
+    assert find(found, "unit_paths", "ok", "/run/other")
+
+
 @pytest.mark.parametrize("properties", [
-    {"ReadWritePaths": "-{tree} /elsewhere"}, {"ReadWritePaths": "{data} {spool}"}, {"ProtectSystem": "full"},
+    {"ReadWritePaths": "-{tree} /elsewhere"}, {"ReadWritePaths": "{data} {spool} {state} {run}"}, {"ProtectSystem": "full"},
 ])
 def test_a_unit_that_lets_it_write_is_fine(installation, tmp_path, properties):
-    filled = {key: value.format(tree=installation.tree, data=installation.data, spool=installation.spool)
+    filled = {key: value.format(tree=installation.tree, data=installation.data, spool=installation.spool,
+                                state=installation.state, run=installation.run_dir)
               for key, value in properties.items()}
     assert not only_problems(examine(installation, PATH=fake_systemctl(tmp_path, **filled)))
 
