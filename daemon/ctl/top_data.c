@@ -178,7 +178,7 @@ static int take_jobs(struct top_data *data, const json_t *list)
 	return 0;
 }
 
-/* The ended ones first, so that a job which ends meanwhile is in one of the answers at least. */
+/* In the order of a job's life, so that one which goes on meanwhile is in an answer at least. */
 static int ask_all(struct top_data *data, struct api *api, const char *socket_path,
 		   const struct top_choice *choice)
 {
