@@ -93,9 +93,10 @@ static void spool_want_scan(struct spool *spool)
 	}
 }
 
+/* "#INODE" is what inotify(7) calls a file without a name (O_TMPFILE), as probes of rights make. */
 static void warn_once(struct spool *spool, const char *name)
 {
-	if (!spool->has_warned && !str_ends_with(name, ".tmp")) {
+	if (!spool->has_warned && !str_ends_with(name, ".tmp") && name[0] != '#') {
 		spool->has_warned = true;
 		log_warning("spool: %s in incoming/ is ignored, as is all whose name does not end "
 			    "in " SPEC_SUFFIX,

@@ -14,7 +14,7 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 
 import pytest
 
-from harness import BUILD, CLIENT, DAEMON, IS_SANITIZED, PATIENCE, TOP, WORKER, Daemon, spec_of, start_slow
+from harness import BUILD, CLIENT, DAEMON, IS_SANITIZED, PATIENCE, TOP, WORKER, Daemon, spec_of, start_slow, wait_until
 
 CLOCK = BUILD / "tests/chaos/jumping_clock.so"
 NOBODY = 65534
@@ -82,6 +82,8 @@ def test_a_running_daemon_is_asked(start):
     assert find(found, "open_files", "ok")[0]["message"].startswith("the daemon may open ")
     assert not find(found, "daemon_version") and not find(found, "daemon_ready")
     assert find(found, "spool_area", "ok", daemon.spool / "incoming")
+    (daemon.spool / "incoming" / "misnamed.txt").write_text("")
+    wait_until(lambda: "misnamed.txt in incoming/ is ignored" in daemon.log, "the one warning, for nothing before")
 
 
 def test_people_get_lines_and_what_to_try(installation):
