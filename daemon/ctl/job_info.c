@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/util/clock.h"
 
@@ -30,13 +29,12 @@ int64_t job_info_integer(const json_t *object, const char *key)
 	return json_is_integer(value) ? json_integer_value(value) : 0;
 }
 
-/* RFC 3339 in UTC, as clock_format_utc() writes it, to whole seconds; 0 if it is none. */
-static int64_t parse_utc(const char *text)
+/* Seconds since 1970, which are told to the millisecond; 0 if there is no such time. */
+static int64_t time_ns(const json_t *json, const char *key)
 {
-	struct tm tm = {0};
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	double seconds = job_info_number(json, key, 0);
 
-	return end ? (int64_t)timegm(&tm) * CLOCK_NS_PER_SEC : 0;
+	return seconds > 0 && seconds < 9e9 ? (int64_t)(seconds * 1000 + 0.5) * CLOCK_NS_PER_MS : 0;
 }
 
 /* A result.json has the two ends of it instead. */
@@ -68,7 +66,7 @@ int job_info_read(const json_t *json, struct job_info *ret_info)
 		.progress = job_info_number(json, "progress", -1),
 		.eta_seconds = job_info_number(json, "eta_seconds", -1),
 		.duration_seconds = duration_seconds(json),
-		.submitted_at_ns = parse_utc(job_info_text(json, "submitted_at")),
+		.submitted_at_ns = time_ns(json, "submitted_at_seconds"),
 		.json = json,
 	};
 

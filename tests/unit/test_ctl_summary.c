@@ -30,7 +30,7 @@ static const char completed[] =
 	"{\"id\":\"20261122T101502123Z\",\"name\":\"users\",\"state\":\"completed\",\"reason\":"
 	"\"ok\","
 	"\"message\":\"\",\"total_processed\":1000,\"success_count\":998,\"error_count\":2,"
-	"\"filtered\":0,\"duration_seconds\":0.5,\"submitted_at\":\"2026-11-22T10:15:02.123Z\","
+	"\"filtered\":0,\"duration_seconds\":0.5,\"submitted_at_seconds\":1795342502.125,"
 	"\"pipes\":[{\"input\":\"users.csv\",\"output\":\"users.jsonl\",\"errors\":null}]}";
 
 static const char failed[] =
@@ -49,7 +49,7 @@ START_TEST(a_job_is_read_from_its_json)
 	ck_assert_double_eq(info.duration_seconds, 0.5);
 	ck_assert_double_eq(info.progress, -1);
 	ck_assert_double_eq(info.eta_seconds, -1);
-	ck_assert_int_eq(info.submitted_at_ns, INT64_C(1795342502) * 1000000000);
+	ck_assert_int_eq(info.submitted_at_ns, INT64_C(1795342502125) * 1000000);
 }
 END_TEST
 
