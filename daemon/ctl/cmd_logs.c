@@ -101,8 +101,6 @@ static bool find_stderr(const struct ctl *ctl, char *ret_target, size_t size, pi
 
 static int tell_where(const struct logs_options *options, const char *target, pid_t pid)
 {
-	const char *filter = options->job ? options->job : "";
-
 	if (str_starts_with(target, "pipe:")) {
 		term_error("logs: the daemon (process %d) does not write to the journal but to a "
 			   "pipe: ask who started it",
@@ -115,10 +113,13 @@ static int tell_where(const struct logs_options *options, const char *target, pi
 		term_error("logs: the daemon (process %d) does not write to the journal but to "
 			   "the terminal %s",
 			   (int)pid, target);
-	} else {
+	} else if (options->job) {
 		term_error("logs: the daemon (process %d) does not write to the journal but to "
-			   "%s; try: grep '%s' %s",
-			   (int)pid, target, filter, target);
+			   "%s; try: grep %s %s",
+			   (int)pid, target, options->job, target);
+	} else {
+		term_error("logs: the daemon (process %d) does not write to the journal but to %s",
+			   (int)pid, target);
 	}
 	return CTL_EXIT_FAILED;
 }

@@ -466,6 +466,7 @@ def test_a_daemon_that_logs_elsewhere_is_found(journal, start):
     daemon = start()
     done = journal(socket=daemon.run_dir / "control.sock")
     assert done.returncode == PROBLEM and done.stdout == ""
-    assert str(daemon.log_path) in done.stderr and str(daemon.pid) in done.stderr
-    assert f"grep '{IDS[0]}' {daemon.log_path}" in journal(IDS[0], socket=daemon.run_dir / "control.sock").stderr
+    assert done.stderr.endswith(f" {daemon.log_path}\n") and str(daemon.pid) in done.stderr
+    assert "grep" not in done.stderr, "all of it is asked for"
+    assert f"grep {IDS[0]} {daemon.log_path}" in journal(IDS[0], socket=daemon.run_dir / "control.sock").stderr
     assert journal("--unit", "other", socket=daemon.run_dir / "control.sock").stdout.split() == ["--unit", "other"]
