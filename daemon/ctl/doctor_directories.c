@@ -13,6 +13,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "common/util/num.h"
 #include "daemon/ctl/doctor.h"
@@ -27,20 +28,27 @@ enum { FREE_WARNING_PERCENT = 5, FREE_PROBLEM_PERCENT = 1, PATH_SIZE = 4096 };
 #define FREE_PROBLEM_BYTES (64 * MIB)
 
 /* Whether it is there as a directory; if not, that has been told. */
+static void add_absence(struct doctor *doctor, const char *check, const char *path,
+			bool is_made_at_start, int error)
+{
+	bool is_hidden = error == EACCES && geteuid() != 0; /* by a folder above */
+	bool is_missing = error == ENOENT && is_made_at_start;
+	const char *advice = is_hidden		? "run this as root"
+			     : is_made_at_start ? "create it, or let the daemon do so at its start"
+						: "create it, or correct data_roots";
+
+	doctor_add(doctor,
+		   &(struct doctor_finding){
+			   check, is_hidden || is_missing ? DOCTOR_WARNING : DOCTOR_PROBLEM, path,
+			   advice},
+		   "%s", strerror(error));
+}
+
 static bool examine_presence(struct doctor *doctor, const char *check, const char *path,
 			     bool is_made_at_start, struct stat *ret_stat)
 {
 	if (stat(path, ret_stat) < 0) {
-		int error = errno;
-		bool is_missing = error == ENOENT && is_made_at_start;
-
-		doctor_add(doctor,
-			   &(struct doctor_finding){
-				   check, is_missing ? DOCTOR_WARNING : DOCTOR_PROBLEM, path,
-				   is_made_at_start
-					   ? "create it, or let the daemon do so at its start"
-					   : "create it, or correct data_roots"},
-			   "%s", strerror(error));
+		add_absence(doctor, check, path, is_made_at_start, errno);
 		return false;
 	}
 	if (!S_ISDIR(ret_stat->st_mode)) {

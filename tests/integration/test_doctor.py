@@ -185,6 +185,30 @@ def test_a_full_file_system_is_a_problem(installation):
 
 
 @needs_root
+def test_what_the_asker_may_not_see_is_no_problem(tmp_path):
+    """A folder above that is closed to him says nothing of what the daemon finds."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        daemon = Daemon(folder / "tree")
+        folder.chmod(0o755)
+        daemon.tree.chmod(0o755)
+        hidden = folder / "hidden"
+        (hidden / "root").mkdir(parents=True)
+        hidden.chmod(0o700)
+        daemon.settings["data_roots"] = hidden / "root"
+        programs = folder / "bin"
+        programs.mkdir()
+        for program in (CLIENT, DAEMON, WORKER):
+            shutil.copy(program, programs)
+        asker = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        [finding] = find(examine(daemon, wrapper=asker, client=programs / CLIENT.name), "data_root")
+        assert (finding["level"], finding["advice"]) == ("warning", "run this as root")
+        assert finding["message"] == "Permission denied"
+    finally:
+        shutil.rmtree(folder)
+
+
+@needs_root
 def test_a_read_only_data_root_is_a_problem(installation):
     found = examine(installation, wrapper=in_a_namespace(f"mount -t tmpfs -o ro none {installation.data}"))
     assert "data_root" in only_problems(found)
