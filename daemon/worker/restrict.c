@@ -73,6 +73,12 @@ static int allow_sanitizers(const struct restriction *restriction)
 }
 #endif
 
+/* Each job says it once, however many workers it has. */
+static int level_of_lack(enum syscall_filter mode)
+{
+	return mode == SYSCALL_FILTER_PREPARE ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG;
+}
+
 int restrict_init(enum syscall_filter mode, struct restriction *ret_restriction,
 		  struct report *report)
 {
@@ -81,7 +87,8 @@ int restrict_init(enum syscall_filter mode, struct restriction *ret_restriction,
 	*ret_restriction = (struct restriction){.mode = mode, .landlock = LANDLOCK_INIT};
 	int r = landlock_open(min_abi, &ret_restriction->landlock);
 	if (r == LANDLOCK_IS_MISSING) {
-		log_debug("this kernel has no Landlock: paths are judged by permissions alone");
+		log_job(level_of_lack(mode), NULL, -1,
+			"this kernel has no Landlock: paths are judged by permissions alone");
 		return 0;
 	}
 	if (r == 0) {
@@ -120,7 +127,8 @@ int restrict_enter(struct restriction *restriction, struct report *report)
 	landlock_close(&restriction->landlock);
 	r = syscall_filter_enter(restriction->mode, restriction->refused, restriction->userdata);
 	if (r == SYSCALL_FILTER_IS_MISSING) {
-		log_debug("no filter of system calls: this kernel or this build has none");
+		log_job(level_of_lack(restriction->mode), NULL, -1,
+			"no filter of system calls: this kernel or this build has none");
 		return 0;
 	}
 	return r < 0 ? fail(report, "the filter of system calls", r) : 0;

@@ -145,6 +145,11 @@ static void call_what_is_filtered(const void *argument)
 	true_syscall(SYS_getuid, (long[6]){0});
 }
 
+static void prepare_with_usual_log(const void *argument)
+{
+	lock_in(SYSCALL_FILTER_PREPARE, in_fd);
+}
+
 START_TEST(a_kernel_without_landlock_is_borne_and_said)
 {
 	static const int errors[] = {ENOSYS, EOPNOTSUPP, EPERM};
@@ -171,6 +176,20 @@ START_TEST(a_kernel_without_filters_is_borne_and_said)
 		assert_well(outcome);
 		ck_assert_ptr_nonnull(strstr(outcome.said, "debug: no filter of system calls"));
 	}
+}
+END_TEST
+
+START_TEST(what_a_kernel_lacks_is_a_notice_for_each_job)
+{
+	fault.number = SYS_landlock_create_ruleset;
+	fault.error = ENOSYS;
+	struct outcome outcome = run(prepare_with_usual_log, NULL);
+	assert_well(outcome);
+	ck_assert_ptr_nonnull(strstr(outcome.said, "notice: this kernel has no Landlock"));
+	fault.number = SYS_seccomp;
+	outcome = run(prepare_with_usual_log, NULL);
+	assert_well(outcome);
+	ck_assert_ptr_nonnull(strstr(outcome.said, "notice: no filter of system calls"));
 }
 END_TEST
 
@@ -253,5 +272,6 @@ UNIT_MAIN_WITH(setup, teardown, a_converting_worker_opens_its_inputs_and_nothing
 	       a_storage_process_keeps_its_folders_and_nothing_else,
 	       a_kernel_without_landlock_is_borne_and_said,
 	       a_kernel_without_filters_is_borne_and_said,
+	       what_a_kernel_lacks_is_a_notice_for_each_job,
 	       who_cannot_lock_himself_in_refuses_to_work,
 	       an_older_landlock_is_asked_for_what_it_has)
