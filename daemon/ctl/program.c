@@ -45,8 +45,8 @@ int program_find_daemon(char **ret_path)
 			return -ENOMEM;
 		}
 		if (access(path, X_OK) == 0) {
-			*ret_path = TAKE_PTR(path);
-			return 0;
+			*ret_path = realpath(path, NULL); /* people are to read it: no ".." */
+			return *ret_path != NULL ? 0 : -errno;
 		}
 	}
 	return -ENOENT;

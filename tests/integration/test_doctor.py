@@ -208,6 +208,14 @@ def test_what_the_asker_may_not_see_is_no_problem(tmp_path):
         shutil.rmtree(folder)
 
 
+def test_an_installed_daemon_is_found_and_named_plainly(installation, tmp_path):
+    for program, folder in ((CLIENT, "bin"), (DAEMON, "sbin"), (WORKER, "sbin")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copy(program, tmp_path / folder)
+    [finding] = find(examine(installation, client=tmp_path / "bin" / CLIENT.name), "programs", "ok")
+    assert finding["subject"] == str(tmp_path / "sbin" / DAEMON.name)
+
+
 @needs_root
 def test_a_read_only_data_root_is_a_problem(installation):
     found = examine(installation, wrapper=in_a_namespace(f"mount -t tmpfs -o ro none {installation.data}"))
