@@ -61,16 +61,32 @@ static bool is_in_list(const char *list, const char *path)
 	return false;
 }
 
+/* What keeps the service from seeing the path, whatever ReadWritePaths= says; NULL: nothing. */
+static const char *hiding_property(const char *unit, const char *path)
+{
+	static const struct {
+		const char *folder, *property;
+	} places[] = {
+		{"/home/", "ProtectHome"},     {"/root/", "ProtectHome"},
+		{"/run/user/", "ProtectHome"}, {"/tmp/", "PrivateTmp"},
+		{"/var/tmp/", "PrivateTmp"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const char *property = places[i].property;
+
+		if (str_starts_with(path, places[i].folder) &&
+		    (has_value(unit, property, "yes") || has_value(unit, property, "tmpfs"))) {
+			return property;
+		}
+	}
+	return NULL;
+}
+
 static bool needs_list(const char *unit, const char *path)
 {
-	static const char *const homes[] = {"/home/", "/root/", "/run/user/"};
-	bool is_home = false;
-
-	for (size_t i = 0; i < ARRAY_SIZE(homes); i++) {
-		is_home = is_home || str_starts_with(path, homes[i]);
-	}
 	return has_value(unit, "ProtectSystem", "strict") ||
-	       (is_home && !has_value(unit, "ProtectHome", "no"));
+	       (str_starts_with(path, "/home/") && has_value(unit, "ProtectHome", "read-only"));
 }
 
 /* The folders that systemd makes for the service, which are its own. */
@@ -102,8 +118,19 @@ static void add_writable(struct buf *list, const char *unit)
 static void examine_path(struct doctor *doctor, const char *unit, const char *writable,
 			 const char *path)
 {
+	const char *hider = hiding_property(unit, path);
 	char advice[512];
 
+	if (hider != NULL) {
+		(void)snprintf(advice, sizeof(advice),
+			       "take another folder; or systemctl edit zooparallel, and there "
+			       "under [Service]: %s=no",
+			       hider);
+		doctor_add(doctor,
+			   &(struct doctor_finding){"unit_paths", DOCTOR_PROBLEM, path, advice},
+			   "the service does not see it: %s= of " UNIT " hides it", hider);
+		return;
+	}
 	if (!needs_list(unit, path) || is_in_list(writable, path)) {
 		doctor_add(doctor, &(struct doctor_finding){"unit_paths", DOCTOR_OK, path, NULL},
 			   "the service may write there");
@@ -187,6 +214,7 @@ void doctor_examine_unit(struct doctor *doctor)
 		"--property=RuntimeDirectory",
 		"--property=ProtectSystem",
 		"--property=ProtectHome",
+		"--property=PrivateTmp",
 		NULL,
 	};
 	CLEANUP(program_result_deinit) struct program_result result = PROGRAM_RESULT_INIT;

@@ -308,6 +308,19 @@ def test_a_missing_read_write_path_is_told_with_the_line_to_add(installation, tm
     assert find(found, "unit_paths", "ok", installation.spool) and find(found, "unit", "ok")
 
 
+@pytest.mark.parametrize("root, hider", [("/home/etl", "ProtectHome"), ("/tmp/etl", "PrivateTmp"),
+                                         ("/var/tmp/etl", "PrivateTmp")])
+def test_a_folder_that_the_unit_hides_is_told_though_a_line_names_it(installation, tmp_path, root, hider):
+    def paths_of(**properties):
+        path = fake_systemctl(tmp_path, ReadWritePaths=f"{root} /", **properties)
+        return find(examine(installation, "--set", f"data_roots={root}", PATH=path), "unit_paths", subject=root)
+    [finding] = paths_of(**{hider: "yes"})
+    assert finding["level"] == "problem" and finding["message"].startswith(f"the service does not see it: {hider}=")
+    assert finding["advice"].endswith(f"{hider}=no")
+    [finding] = paths_of(**{hider: "no"})
+    assert finding["level"] == "ok"
+
+
 def test_a_state_directory_of_its_own_needs_a_line_and_the_units_does_not(installation, tmp_path):
     listed = f"{installation.data} {installation.spool}"
     made = {"StateDirectory": "zooparallel", "RuntimeDirectory": "zooparallel:link other"}
