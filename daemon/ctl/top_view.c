@@ -416,7 +416,10 @@ static void add_footer(struct buf *out, const struct top_view *view)
 		buf_printf(out, "name has: %s_", view->choice.name);
 		return;
 	}
-	buf_printf(out, "by %s%s", top_key_name(view->choice.key),
+	/* First of all how to get out: a narrow screen cuts the end off. */
+	buf_add_str(out, view->mode == TOP_MODE_WORKERS ? "q quit  Enter back"
+							: "q quit  h help  Enter workers");
+	buf_printf(out, "  by %s%s", top_key_name(view->choice.key),
 		   view->choice.is_reversed ? " reversed" : "");
 	buf_printf(out, "  %s",
 		   view->choice.has_state ? job_state_name(view->choice.state) : "all states");
@@ -424,9 +427,6 @@ static void add_footer(struct buf *out, const struct top_view *view)
 		buf_printf(out, "  name has \"%s\"", view->choice.name);
 	}
 	buf_printf(out, "  every %s", num_format_duration_ns(interval, view->interval_ns));
-	buf_printf(out, "  %s",
-		   view->mode == TOP_MODE_WORKERS ? "Enter back  q quit"
-						  : "Enter workers  h help  q quit");
 	if (view->data.is_partial) {
 		buf_add_str(out, "  older jobs are not shown");
 	}
