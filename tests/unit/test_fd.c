@@ -158,7 +158,7 @@ START_TEST(what_a_memfd_lacks_is_memory)
 
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
 	struct rlimit none = {.rlim_cur = 1, .rlim_max = before.rlim_max};
-	ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	ck_assert_int_eq(sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL), 0);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
 	int fd = fd_memfd("test", "0123456789", 10);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
