@@ -308,7 +308,7 @@ def test_a_missing_read_write_path_is_told_with_the_line_to_add(installation, tm
     assert find(found, "unit_paths", "ok", installation.spool) and find(found, "unit", "ok")
 
 
-@pytest.mark.parametrize("root, hider", [("/root/etl", "ProtectHome"), ("/tmp/etl", "PrivateTmp"),
+@pytest.mark.parametrize("root, hider", [("/run/user/7/etl", "ProtectHome"), ("/tmp/etl", "PrivateTmp"),
                                          ("/var/tmp/etl", "PrivateTmp")])
 def test_a_folder_that_the_unit_hides_is_told_though_a_line_names_it(installation, tmp_path, root, hider):
     def paths_of(**properties):
