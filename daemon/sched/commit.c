@@ -80,7 +80,6 @@ struct commit {
 	unsigned n_repeats;	   /* of this request */
 	struct loop_source *timer; /* what could not even be asked for is tried again */
 	unsigned n_put_offs;
-	bool has_renamed; /* something is in place */
 	bool is_unsynced, is_unsaved;
 	int status; /* of the step that failed */
 	struct failure failure;
@@ -96,11 +95,12 @@ static int commit_submit(struct commit *commit, const struct storage_request *re
 	return storage_submit(commit->options->storage, request, fds, on_reply, commit);
 }
 
-static size_t n_published(const struct commit *commit)
+/* How many of the first n_outputs are published. */
+static size_t n_published(const struct commit *commit, size_t n_outputs)
 {
 	const struct commit_output *output = commit->options->outputs;
 	size_t n = 0;
-	for (size_t i = 0; output && i < commit->options->n_outputs; i++, output++) {
+	for (size_t i = 0; output && i < n_outputs; i++, output++) {
 		n += output->is_published;
 	}
 	return n;
@@ -213,7 +213,7 @@ static int fill_record(const struct commit *commit, struct commit_record *record
 
 static int request_record(struct commit *commit, const struct commit_output *output)
 {
-	if (n_published(commit) == 0 || commit->options->is_recorded) {
+	if (n_published(commit, commit->options->n_outputs) == 0 || commit->options->is_recorded) {
 		return SKIPPED;
 	}
 	CLEANUP(buf_deinit) struct buf text = BUF_INIT;
@@ -438,11 +438,8 @@ static void commit_run(struct commit *commit)
 {
 	for (;;) {
 		int r = commit_advance(commit);
-		if (r == 0) {
-			return;
-		}
 		/* Memory or descriptors may come back. */
-		if (r < 0 && failure_is_passing(-r) && put_off(commit)) {
+		if (r == 0 || (r < 0 && failure_is_passing(-r) && put_off(commit))) {
 			return;
 		}
 		if (r > 0) {
@@ -468,7 +465,8 @@ static bool is_rename_to_wait_for(const struct commit *commit, int error)
 	enum job_reason reason = reason_of(commit, error);
 
 	return commit->step == STEP_RENAME && current_output(commit)->is_published &&
-	       (commit->has_renamed || commit->options->is_recorded) && !is_renamed(commit) &&
+	       (commit->options->is_recorded || n_published(commit, commit->index) > 0) &&
+	       !is_renamed(commit) &&
 	       (reason == JOB_REASON_IO_ERROR || reason == JOB_REASON_NO_SPACE);
 }
 
@@ -478,16 +476,15 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 	bool is_worth_it = reply->is_lost ? steps[commit->step].is_repeatable : is_renamed(commit);
 	bool is_again = reply->status < 0 && is_worth_it && commit->n_repeats < MAX_N_REPEATS;
 	commit->n_repeats = is_again ? commit->n_repeats + 1 : 0;
-	if (reply->status < 0 && !is_again && !reply->is_lost &&
-	    is_rename_to_wait_for(commit, -reply->status) && put_off(commit)) {
-		return;
-	}
-	if (reply->status < 0 && !is_again) {
+	if (reply->status >= 0) {
+		commit->index++;
+	} else if (!is_again) {
+		if (!reply->is_lost && is_rename_to_wait_for(commit, -reply->status) &&
+		    put_off(commit)) {
+			return;
+		}
 		commit_fail(commit, reply->status,
 			    reply->is_lost ? "the storage process died" : strerror(-reply->status));
-	} else if (!is_again) {
-		commit->has_renamed |= commit->step == STEP_RENAME;
-		commit->index++;
 	}
 	commit_run(commit);
 }

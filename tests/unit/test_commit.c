@@ -3,10 +3,9 @@
  * The commit with real files and the real storage process: what is published, what a failure at
  * each step leaves, and that a restart after each step finds its way.
  */
-#include "tests/support/storage_killer.h"
+#include "tests/support/storage_faults.h"
 
 #include <sys/mount.h>
-#include <sys/syscall.h>
 
 #include "common/util/clock.h"
 #include "daemon/sched/commit.h"
@@ -373,60 +372,6 @@ START_TEST(a_storage_that_dies_later_is_replaced)
 }
 END_TEST
 
-#define SYNC_ENV      "ZOOPARALLEL_TEST_SYNC"	   /* a file that grows by a byte a fault */
-#define SYNC_ENV_N    "ZOOPARALLEL_TEST_SYNC_N"	   /* how many there are to be */
-#define SYNC_ENV_KILL "ZOOPARALLEL_TEST_SYNC_KILL" /* the process dies instead */
-
-/* By its inode: a storage process may look at paths, but not at the links in /proc. */
-static bool is_data_dir(int fd, const char *beside)
-{
-	char path[256];
-	struct stat st, data;
-	snprintf(path, sizeof(path), "%.*s/data", (int)(strrchr(beside, '/') - beside), beside);
-	return fstat(fd, &st) == 0 && stat(path, &data) == 0 && st.st_ino == data.st_ino;
-}
-
-static bool is_sync_to_fail(int fd)
-{
-	uint64_t n = 0;
-	struct stat st;
-	const char *name = getenv(SYNC_ENV);
-	if (!name || num_parse_u64(getenv(SYNC_ENV_N), &n) < 0 || !is_data_dir(fd, name)) {
-		return false;
-	}
-	CLEANUP(fd_closep) int count_fd = open(name, O_WRONLY | O_APPEND | O_CLOEXEC);
-	return count_fd >= 0 && fstat(count_fd, &st) == 0 && (uint64_t)st.st_size < n &&
-	       fd_write_all(count_fd, "x", 1) == 0;
-}
-
-/* Stands before the C library's: the directory of the targets cannot be synced. */
-int fsync(int fd)
-{
-	if (is_sync_to_fail(fd)) {
-		if (getenv(SYNC_ENV_KILL)) {
-			raise(SIGKILL);
-		}
-		errno = EIO;
-		return -1;
-	}
-	return (int)syscall(SYS_fsync, fd);
-}
-
-static void fail_syncs(unsigned n, bool is_kill)
-{
-	char text[16], name[64];
-	snprintf(text, sizeof(text), "%u", n);
-	snprintf(name, sizeof(name), "%s/syncs", fixture.tree.path);
-	make_file(fixture.dir_fd, "syncs", "");
-	setenv(SYNC_ENV, name, 1);
-	setenv(SYNC_ENV_N, text, 1);
-	if (is_kill) {
-		setenv(SYNC_ENV_KILL, "1", 1);
-	} else {
-		unsetenv(SYNC_ENV_KILL);
-	}
-}
-
 START_TEST(a_directory_that_is_synced_late_costs_nothing)
 {
 	for (int is_kill = 0; is_kill <= 1; is_kill++) {
@@ -462,38 +407,35 @@ START_TEST(a_directory_that_is_never_synced_leaves_the_record_to_the_next_start)
 }
 END_TEST
 
-#define RENAME_ENV "ZOOPARALLEL_TEST_RENAME" /* which target cannot be put in place ... */
-
-/* Stands before the C library's: ... while there is a file "stuck" beside the temporary one. */
-int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
-{
-	const char *name = getenv(RENAME_ENV);
-	struct stat st;
-	if (name && strcmp(to, name) == 0 && fstatat(from_fd, "stuck", &st, 0) == 0) {
-		errno = EIO;
-		return -1;
-	}
-	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
-}
-
 static void on_unstuck(void *userdata, int64_t now_ns)
 {
 	ck_assert(file_exists(data_fd, targets[ERRORS]));
 	ck_assert_int_eq(outcome.n, 0);
-	ck_assert_int_eq(unlinkat(data_fd, "stuck", 0), 0);
+	ck_assert_int_eq(unlinkat(data_fd, STUCK_FILE, 0), 0);
 }
 
+/* Also behind one whose directory cannot be synced: that one is in place all the same. */
 START_TEST(a_target_behind_one_that_is_in_place_is_waited_for)
 {
-	struct loop_source *timer = NULL;
-	setenv(RENAME_ENV, targets[ROWS], 1);
-	make_file(data_fd, "stuck", "");
-	outputs[ERRORS].is_noreplace = outputs[ROWS].is_noreplace = true;
-	ck_assert_int_eq(loop_add_timer(fixture.loop, on_unstuck, NULL, &timer), 0);
-	ck_assert_int_eq(loop_timer_arm(timer, clock_monotonic_ns() + 300 * CLOCK_NS_PER_MS), 0);
-	run_commit();
-	loop_source_free(timer);
-	assert_committed();
+	for (int is_unsynced = 0; is_unsynced <= 1; is_unsynced++) {
+		struct loop_source *timer = NULL;
+		int64_t due_ns = clock_monotonic_ns() + 300 * CLOCK_NS_PER_MS;
+		fail_syncs(is_unsynced ? 1000 : 0, false);
+		make_file(data_fd, STUCK_FILE, targets[ROWS]);
+		ck_assert_int_eq(loop_add_timer(fixture.loop, on_unstuck, NULL, &timer), 0);
+		ck_assert_int_eq(loop_timer_arm(timer, due_ns), 0);
+		outputs[ERRORS].is_noreplace = outputs[ROWS].is_noreplace = true;
+		run_commit();
+		loop_source_free(timer);
+		if (!is_unsynced) {
+			assert_committed();
+		}
+		ck_assert_int_eq(outcome.status, is_unsynced ? COMMIT_UNSYNCED : COMMIT_DURABLE);
+		assert_file(data_fd, targets[ROWS], texts[ROWS]);
+		assert_file(data_fd, targets[ERRORS], texts[ERRORS]);
+		teardown();
+		setup();
+	}
 }
 END_TEST
 
