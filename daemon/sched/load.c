@@ -79,19 +79,10 @@ static void hold_result(struct job *job, const struct job_result *result)
 	memcpy(job->tally.exits, result->worker_exits, sizeof(job->tally.exits));
 }
 
-static int go_on_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored,
-			    bool is_lost)
+static int go_on_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored)
 {
 	struct run_callbacks callbacks = scheduler_callbacks(scheduler);
-	struct failure failure;
 
-	if (is_lost) {
-		failure_set(&failure, JOB_REASON_IO_ERROR,
-			    "the daemon ended while the outputs were published, and they are not "
-			    "there any more");
-		job->refusal = failure;
-		return 0;
-	}
 	log_job(LOG_LEVEL_NOTICE, job->id, -1,
 		"was being published when the daemon ended; publishing the rest");
 	job->started_at_ns = stored->commit->result->started_at_ns;
@@ -106,25 +97,34 @@ static int go_on_committing(struct scheduler *scheduler, struct job *job, struct
 }
 
 /* What cannot be looked at now may be there all the same: then nothing is done about it. */
-static int load_committing(struct scheduler *scheduler, struct job *job, struct stored_job *stored)
+static int load_committing(struct scheduler *scheduler, struct job *owned,
+			   struct stored_job *stored)
 {
+	CLEANUP(job_freep) struct job *job = owned;
 	const struct scheduler_options *options = &scheduler->env.options;
 	int found = commit_recover(stored->commit, options->root_fds, options->n_roots);
 
+	if (found == -ENOMEM) {
+		return found;
+	}
 	if (found < 0 && found != -ESTALE) {
 		log_job(LOG_LEVEL_ERROR, job->id, -1,
 			"was being published when the daemon ended, and its outputs cannot be "
 			"looked at: %s; the job waits for a start that can",
 			strerror(-found));
-		job_free(job);
 		return 0;
+	}
+	if (found == -ESTALE) {
+		failure_set(&job->refusal, JOB_REASON_IO_ERROR,
+			    "the daemon ended while the outputs were published, and they are not "
+			    "there any more");
 	}
 	int r = job_list_add(&scheduler->jobs, job);
 	if (r < 0) {
-		job_free(job);
 		return r;
 	}
-	return go_on_committing(scheduler, job, stored, found == -ESTALE);
+	struct job *listed = TAKE_PTR(job);
+	return found == -ESTALE ? 0 : go_on_committing(scheduler, listed, stored);
 }
 
 /* A receipt moves after the end is on disk: a job whose receipt has moved on does not run again. */
