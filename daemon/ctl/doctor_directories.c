@@ -27,7 +27,6 @@ enum { FREE_WARNING_PERCENT = 5, FREE_PROBLEM_PERCENT = 1, PATH_SIZE = 4096 };
 #define FREE_WARNING_BYTES GIB
 #define FREE_PROBLEM_BYTES (64 * MIB)
 
-/* Whether it is there as a directory; if not, that has been told. */
 static void add_absence(struct doctor *doctor, const char *check, const char *path,
 			bool is_made_at_start, int error)
 {
@@ -44,6 +43,7 @@ static void add_absence(struct doctor *doctor, const char *check, const char *pa
 		   "%s", strerror(error));
 }
 
+/* Whether it is there as a directory; if not, that has been told. */
 static bool examine_presence(struct doctor *doctor, const char *check, const char *path,
 			     bool is_made_at_start, struct stat *ret_stat)
 {

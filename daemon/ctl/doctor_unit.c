@@ -61,8 +61,8 @@ static bool is_in_list(const char *list, const char *path)
 	return false;
 }
 
-/* What keeps the service from seeing the path, whatever ReadWritePaths= says; NULL: nothing. */
-static const char *hiding_property(const char *unit, const char *path)
+/* The property of the unit that is about the folder in which the path is; NULL: there is none. */
+static const char *guard_of(const char *path)
 {
 	static const struct {
 		const char *folder, *property;
@@ -73,20 +73,23 @@ static const char *hiding_property(const char *unit, const char *path)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		const char *property = places[i].property;
-
-		if (str_starts_with(path, places[i].folder) &&
-		    (has_value(unit, property, "yes") || has_value(unit, property, "tmpfs"))) {
-			return property;
+		if (str_starts_with(path, places[i].folder)) {
+			return places[i].property;
 		}
 	}
 	return NULL;
 }
 
-static bool needs_list(const char *unit, const char *path)
+/* Whether the service cannot even see the path, whatever ReadWritePaths= says. */
+static bool is_hidden(const char *unit, const char *guard)
+{
+	return guard != NULL && (has_value(unit, guard, "yes") || has_value(unit, guard, "tmpfs"));
+}
+
+static bool needs_list(const char *unit, const char *guard)
 {
 	return has_value(unit, "ProtectSystem", "strict") ||
-	       (str_starts_with(path, "/home/") && has_value(unit, "ProtectHome", "read-only"));
+	       (str_equal(guard, "ProtectHome") && !has_value(unit, guard, "no"));
 }
 
 /* The folders that systemd makes for the service, which are its own. */
@@ -118,20 +121,20 @@ static void add_writable(struct buf *list, const char *unit)
 static void examine_path(struct doctor *doctor, const char *unit, const char *writable,
 			 const char *path)
 {
-	const char *hider = hiding_property(unit, path);
+	const char *guard = guard_of(path);
 	char advice[512];
 
-	if (hider != NULL) {
+	if (is_hidden(unit, guard)) {
 		(void)snprintf(advice, sizeof(advice),
 			       "take another folder; or systemctl edit zooparallel, and there "
 			       "under [Service]: %s=no",
-			       hider);
+			       guard);
 		doctor_add(doctor,
 			   &(struct doctor_finding){"unit_paths", DOCTOR_PROBLEM, path, advice},
-			   "the service does not see it: %s= of " UNIT " hides it", hider);
+			   "the service does not see it: %s= of " UNIT " hides it", guard);
 		return;
 	}
-	if (!needs_list(unit, path) || is_in_list(writable, path)) {
+	if (!needs_list(unit, guard) || is_in_list(writable, path)) {
 		doctor_add(doctor, &(struct doctor_finding){"unit_paths", DOCTOR_OK, path, NULL},
 			   "the service may write there");
 		return;

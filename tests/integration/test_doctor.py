@@ -321,6 +321,14 @@ def test_a_folder_that_the_unit_hides_is_told_though_a_line_names_it(installatio
     assert finding["level"] == "ok"
 
 
+def test_a_home_that_is_read_only_needs_a_line(installation, tmp_path):
+    home, unit = "/run/user/7/etl", {"ProtectSystem": "full", "ProtectHome": "read-only"}
+    for listed, level in (("", "problem"), (home, "ok")):
+        path = fake_systemctl(tmp_path, ReadWritePaths=listed, **unit)
+        [finding] = find(examine(installation, "--set", f"data_roots={home}", PATH=path), "unit_paths", subject=home)
+        assert finding["level"] == level
+
+
 def test_a_state_directory_of_its_own_needs_a_line_and_the_units_does_not(installation, tmp_path):
     listed = f"{installation.data} {installation.spool}"
     made = {"StateDirectory": "zooparallel", "RuntimeDirectory": "zooparallel:link other"}
