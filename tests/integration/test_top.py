@@ -324,7 +324,7 @@ def test_keys_sort_reverse_and_choose(tmux, three_jobs):
     tmux.wait_for_jobs("alpha", "beta", "gamma")
     tmux.keys("R")
     tmux.wait_for_jobs("gamma", "beta", "alpha")
-    tmux.wait_for("  by name reversed ")
+    tmux.wait_for("^q quit  h help  Enter workers  by name reversed ")
     tmux.keys("e")
     tmux.wait_for_jobs("beta", "gamma", "alpha")
     tmux.keys("t")
@@ -332,7 +332,7 @@ def test_keys_sort_reverse_and_choose(tmux, three_jobs):
     for state, names in (("running", []), ("pending", []), ("completed", ["alpha", "beta"]), ("failed", ["gamma"]),
                          ("aborted", [])):
         tmux.keys("f")
-        tmux.wait_for(f"  by rows  {state} ")
+        tmux.wait_for(f"^q quit  h help  Enter workers  by rows  {state} ")
         tmux.wait_for_jobs(*names)
     tmux.keys("f", "/", "m", "m")
     tmux.wait_for("^name has: mm_")
@@ -401,9 +401,9 @@ def test_the_screen_follows_the_window(tmux, three_jobs):
     for columns, lines in ((50, 8), (200, 40), (20, 5), (3, 1), (110, 20)):
         tmux.resize(columns, lines)
         wait_until(lambda: tmux.value("pane_width") == str(columns), "the window")
-        def fits(lines=lines):
+        def fits(columns=columns, lines=lines):
             shown = tmux.call("capture-pane", "-p").split("\n")[:-1]
-            return len(shown) == lines and (lines < 4 or "q quit" in shown[-1])
+            return len(shown) == lines and (lines < 4 or shown[-1].startswith("q quit  h help  Enter workers  by state"[:columns]))
         wait_until(fits, f"a screen of {columns} x {lines}")
     tmux.wait_for_jobs("gamma", "alpha", "beta")
     tmux.resize(110, 6)
