@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 FLAGS = {"avx2": "avx2", "avx512": "avx512bw"}
@@ -34,18 +35,15 @@ def describe(data):
 
 
 def defragment():
-    """As root: hands free memory out in large pieces again; says whether it could.
+    """As root, has free memory lie in large pieces again; without the right to it nothing happens.
 
     After hours of tests it lies in small ones. Page cache and huge pages are then taken from what compaction finds,
     in the middle of a write, and everything is up to three times slower, the copy loop least.
     """
-    try:
-        os.sync()
+    os.sync()
+    with suppress(OSError):
         Path("/proc/sys/vm/drop_caches").write_text("3")
         Path("/proc/sys/vm/compact_memory").write_text("1")
-    except OSError:
-        return False
-    return True
 
 
 def load():
