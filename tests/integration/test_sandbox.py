@@ -60,6 +60,10 @@ def status(pid):
     return dict(re.findall(r"^(\w+):\t(\S+)$", Path(f"/proc/{pid}/status").read_text(), re.M))
 
 
+def workers_of(daemon, job_id):
+    return daemon.get(f"/api/v1/jobs/{job_id}/workers").json["workers"]
+
+
 def check_right(daemon, job):
     assert (job["state"], job["success_count"], job["error_count"]) == ("completed", 202, 0), (job, daemon.log[-3000:])
     assert daemon.read("out.jsonl") == OUTPUT
@@ -71,7 +75,11 @@ def test_every_worker_is_locked_in(tmp_path):
     try:
         daemon.start().write("slow.csv", SLOW)
         daemon.drop(spec_of("slow.csv", "o", workers=2), "slow")
-        with daemon.stopped_workers(daemon.id_of("slow")) as pids:
+        job_id = daemon.id_of("slow")
+        # A worker that is locked in still reads what it takes, now and then between two chunks.
+        wait_until(lambda: [worker["ram_bytes"] > 0 for worker in workers_of(daemon, job_id)] == [True, True],
+                   "what both take")
+        with daemon.stopped_workers(job_id) as pids:
             assert len(pids) == 2
             helpers = daemon.worker_pids("storage")
             assert helpers
@@ -80,8 +88,6 @@ def test_every_worker_is_locked_in(tmp_path):
                 assert found["NoNewPrivs"] == "1", pid
                 assert found["Seccomp"] == ("2" if HAS_FILTERS else "0"), pid
             # The supervisor, which looks at all of them, can still do so.
-            workers = daemon.get(f"/api/v1/jobs/{daemon.id_of('slow')}/workers").json["workers"]
-            assert all(worker["ram_bytes"] > 0 for worker in workers)
             wait_until(lambda: daemon.metric("zooparallel_workers_proportional_memory_bytes"), "their memory")
         assert status(daemon.pid)["Seccomp"] == "0"
     finally:
