@@ -82,7 +82,7 @@ struct commit *commit_free(struct commit *commit);
  * At start: a job that has commit.json and no result.json. Looks at each file: temporary still
  * there (same inode) -> rename is still to be done; gone and target has the inode -> done; else
  * the job cannot be finished. Returns 1: finish by commit_start, where those that were renamed are
- * is_in_place; 0: all are; -ESTALE: lost; -errno.
+ * is_in_place; 0: all are; -ENOENT: lost; -errno: cannot be looked at.
  */
 int commit_recover(const struct commit_record *record, const int *root_fds,
 		   size_t n_roots) MUST_CHECK;

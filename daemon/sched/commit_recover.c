@@ -27,18 +27,18 @@ static int is_file(int root_fd, const char *path, const struct commit_file *file
 	       (uint64_t)st.st_size == file->size_bytes;
 }
 
-/* 1: to be renamed; 0: was renamed; -ESTALE; -errno. */
+/* 1: to be renamed; 0: was renamed; -ENOENT: it is lost, which no look ends with; -errno. */
 static int recover_file(const struct commit_file *file, const int *root_fds, size_t n_roots)
 {
 	if (file->root >= n_roots) {
-		return -ESTALE; /* the configuration has changed since */
+		return -ENOENT; /* the configuration has changed since */
 	}
 	int r = is_file(root_fds[file->root], file->temporary, file);
 	if (r != 0) {
 		return r;
 	}
 	r = is_file(root_fds[file->root], file->target, file);
-	return r == 0 ? -ESTALE : r < 0 ? r : 0;
+	return r == 0 ? -ENOENT : r < 0 ? r : 0;
 }
 
 int commit_recover(const struct commit_record *record, const int *root_fds, size_t n_roots)

@@ -96,25 +96,23 @@ static int go_on_committing(struct scheduler *scheduler, struct job *job, struct
 	return 0;
 }
 
-/* What cannot be looked at now may be there all the same: then nothing is done about it. */
+/* What cannot be looked at now may be there all the same: the run waits until it can be. */
 static int load_committing(struct scheduler *scheduler, struct job *owned,
 			   struct stored_job *stored)
 {
 	CLEANUP(job_freep) struct job *job = owned;
 	const struct scheduler_options *options = &scheduler->env.options;
 	int found = commit_recover(stored->commit, options->root_fds, options->n_roots);
+	bool is_lost = found == -ENOENT;
 
-	if (found == -ENOMEM) {
-		return found;
-	}
-	if (found < 0 && found != -ESTALE) {
+	if (found < 0 && !is_lost && options->is_once) {
 		log_job(LOG_LEVEL_ERROR, job->id, -1,
 			"was being published when the daemon ended, and its outputs cannot be "
 			"looked at: %s; the job waits for a start that can",
 			strerror(-found));
 		return 0;
 	}
-	if (found == -ESTALE) {
+	if (is_lost) {
 		failure_set(&job->refusal, JOB_REASON_IO_ERROR,
 			    "the daemon ended while the outputs were published, and they are not "
 			    "there any more");
@@ -124,7 +122,7 @@ static int load_committing(struct scheduler *scheduler, struct job *owned,
 		return r;
 	}
 	struct job *listed = TAKE_PTR(job);
-	return found == -ESTALE ? 0 : go_on_committing(scheduler, listed, stored);
+	return is_lost ? 0 : go_on_committing(scheduler, listed, stored);
 }
 
 /* A receipt moves after the end is on disk: a job whose receipt has moved on does not run again. */

@@ -5,6 +5,10 @@
  * name is published now, in the same order, and of what was published before only the directory's
  * sync is repeated. As in commit_recover.c, the device is not compared: its number may change at a
  * reboot.
+ *
+ * Whatever keeps them from being looked at (rights, a disk that answers with errors, descriptors)
+ * says nothing about the rows: the job waits and looks again, until it can, is cancelled, or the
+ * daemon stops. Meanwhile its targets are its own, and its counts are counted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/util/clock.h"
 #include "common/util/fd.h"
 #include "common/util/log.h"
 #include "daemon/sched/run_private.h"
+
+#define LOOK_AGAIN_NS CLOCK_NS_PER_SEC
 
 static const char *last_component(const char *path)
 {
@@ -134,27 +141,68 @@ static int open_outputs(struct run *run)
 	return 0;
 }
 
+static int go_on(struct run *run)
+{
+	const struct scheduler_options *options = &run->env->options;
+	int r = commit_recover(run->recovered, options->root_fds, options->n_roots);
+
+	if (r >= 0) {
+		r = open_outputs(run);
+	}
+	if (r == 0) {
+		run_reserve_sequence(run);
+		run->result->finish_sequence = run->job->finish_sequence;
+		r = run_publish(run);
+	}
+	return r;
+}
+
+static void give_up(struct run *run, const char *why)
+{
+	struct failure failure;
+
+	failure_set(&failure, JOB_REASON_IO_ERROR,
+		    "the daemon ended while the outputs were published, and %s", why);
+	run_abandon(run, &failure);
+}
+
+static void look(struct run *run)
+{
+	int r = go_on(run);
+
+	if (r == 0) {
+		return;
+	}
+	run_drop_outputs(run); /* nothing of it must be removed */
+	if (r == -ENOENT) {
+		give_up(run, "they are not there any more");
+		return;
+	}
+	if (run->look_error != r) {
+		run->look_error = r;
+		log_job(LOG_LEVEL_ERROR, run->job->id, -1,
+			"was being published when the daemon ended, and its outputs cannot be "
+			"looked at: %s; trying again each second",
+			strerror(-r));
+	}
+	if (loop_timer_arm(run->timer, clock_monotonic_ns() + LOOK_AGAIN_NS) < 0) {
+		give_up(run, strerror(-r));
+	}
+}
+
+static void on_timer(void *userdata, int64_t now_ns)
+{
+	look(userdata);
+}
+
 static void on_start(void *userdata)
 {
 	struct run *run = userdata;
-	struct failure failure;
 
 	run->defer = loop_source_free(run->defer);
 	run->phase = RUN_PHASE_SETTLING;
-	run->job->finish_sequence = run->callbacks.reserve_sequence(run->callbacks.userdata);
-	run->result->finish_sequence = run->job->finish_sequence;
 	run->commit_options.is_recorded = true;
-	int r = open_outputs(run);
-	if (r == 0) {
-		r = run_publish(run);
-	}
-	if (r < 0) {
-		failure_set(&failure, JOB_REASON_IO_ERROR,
-			    "the daemon ended while the outputs were published, and cannot go on: "
-			    "%s",
-			    strerror(-r));
-		run_abandon(run, &failure);
-	}
+	look(run);
 }
 
 int run_new_recovered(struct sched_env *env, struct job *job, struct commit_record *record,
@@ -169,8 +217,8 @@ int run_new_recovered(struct sched_env *env, struct job *job, struct commit_reco
 	job_result_free(run->result);
 	run->result = TAKE_PTR(record->result);
 	run->recovered = record;
-	r = loop_add_defer(env->loop, on_start, run, &run->defer);
-	if (r < 0) {
+	if ((r = loop_add_timer(env->loop, on_timer, run, &run->timer)) < 0 ||
+	    (r = loop_add_defer(env->loop, on_start, run, &run->defer)) < 0) {
 		run->recovered = NULL;
 		record->result = TAKE_PTR(run->result);
 		run_free(run);

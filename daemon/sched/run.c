@@ -216,7 +216,7 @@ int run_open_rejects(const struct run *run)
 	return fd_memfd("rejects", text, n_bytes);
 }
 
-static void free_commit_outputs(struct run *run)
+void run_drop_outputs(struct run *run)
 {
 	for (size_t i = 0; i < run->commit_options.n_outputs; i++) {
 		free(run->commit_outputs[i].temporary_name);
@@ -225,6 +225,9 @@ static void free_commit_outputs(struct run *run)
 		free(run->commit_outputs[i].target_path);
 	}
 	free(run->commit_outputs);
+	run->commit_outputs = NULL;
+	run->commit_options.n_outputs = 0;
+	outputs_deinit(&run->outputs);
 }
 
 /* Storage first: it drops requests that batch and commit wait for. */
@@ -249,9 +252,8 @@ struct run *run_free(struct run *run)
 	loop_source_free(run->timer);
 	loop_source_free(run->defer);
 	loop_source_free(run->wall);
-	free_commit_outputs(run);
+	run_drop_outputs(run);
 	commit_record_free(run->recovered);
-	outputs_deinit(&run->outputs);
 	lanes_deinit(&run->lanes);
 	account_pages_close(&run->account);
 	free(run->inodes);

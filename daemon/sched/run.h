@@ -39,7 +39,8 @@ int run_new(struct sched_env *env, struct job *job, unsigned n_slots,
 
 /*
  * Goes on with a job that was cut off while COMMITTING; record, which it takes over on success,
- * says how far it was (commit_recover() has judged it: 0 or 1).
+ * says how far it was. Waits as long as its outputs cannot be looked at; ends as failed if they are
+ * lost (commit_recover()).
  */
 int run_new_recovered(struct sched_env *env, struct job *job, struct commit_record *record,
 		      const struct run_callbacks *callbacks, struct run **ret_run) MUST_CHECK;

@@ -57,12 +57,17 @@ static void fill_result(struct run *run)
 	}
 }
 
-static void conclude_result(struct run *run)
+void run_reserve_sequence(struct run *run)
 {
-	if (run->job->finish_sequence == 0) { /* else an attempt before has come so far */
+	if (run->job->finish_sequence == 0) {
 		run->job->finish_sequence = run->callbacks.reserve_sequence(
 			run->callbacks.userdata);
 	}
+}
+
+static void conclude_result(struct run *run)
+{
+	run_reserve_sequence(run);
 	if (run->recovered == NULL) {
 		fill_result(run);
 	}

@@ -89,6 +89,7 @@ struct run {
 	struct commit_output *commit_outputs;
 	struct commit_options commit_options;
 	struct commit_record *recovered;
+	int look_error; /* why the outputs of `recovered` could not be looked at, the last time */
 
 	struct job_result *result;
 };
@@ -96,6 +97,12 @@ struct run {
 /* Makes a run that can be closed and no more yet. shared: its storage; NULL: one of its own. */
 int run_make(struct sched_env *env, struct job *job, struct storage *shared,
 	     const struct run_callbacks *callbacks, struct run **ret_run) MUST_CHECK;
+
+/* Closes the outputs, and forgets what a commit would make of them. */
+void run_drop_outputs(struct run *run);
+
+/* Gives the job its place among those that ended, unless an attempt before has come so far. */
+void run_reserve_sequence(struct run *run);
 
 /* On the way out: the descriptors that are needed no more, or were kept for it. */
 void run_give_fds(struct run *run);

@@ -394,24 +394,126 @@ START_TEST(a_commit_is_gone_on_with_when_the_disk_has_another_number)
 }
 END_TEST
 
-START_TEST(a_commit_that_cannot_be_looked_at_waits_for_a_start_that_can)
+/* Nothing in the data root can be looked at any more. Returns its descriptor, to show it again. */
+static int hide_data(void)
+{
+	int data_fd = world.data_fd;
+
+	world.data_fd = -1;
+	return data_fd;
+}
+
+static bool is_waiting(struct world *w)
+{
+	look(w->id);
+	return w->was_seen && w->seen.state == JOB_STATE_RUNNING &&
+	       str_equal(w->seen_phase, "committing");
+}
+
+static bool has_ended(struct world *w)
+{
+	look(w->id);
+	return w->was_seen && w->seen.state > JOB_STATE_RUNNING;
+}
+
+START_TEST(a_commit_that_cannot_be_looked_at_waits_until_it_can)
+{
+	char id[sizeof(world.id)];
+
+	leave_committing(0);
+	int data_fd = hide_data();
+	start_daemon();
+	ck_assert_int_eq(n_counted(), 1);
+	run_until(is_waiting, NULL);
+	memcpy(id, world.id, sizeof(id));
+	submit(SPEC("\"out.jsonl\"}"));
+	run_until(has_ended, NULL);
+	ck_assert_int_eq(world.seen.reason, JOB_REASON_OUTPUT_UNWRITABLE);
+	memcpy(world.id, id, sizeof(id));
+	ck_assert(is_waiting(&world));
+	world.data_fd = data_fd;
+	run_until(is_swept, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
+	assert_file_is("out.jsonl", strdup("rows\n"));
+}
+END_TEST
+
+/* As someone who takes the file away would find it at the next start, or meanwhile. */
+START_TEST(a_commit_whose_files_are_gone_when_it_can_be_looked_at_has_failed)
+{
+	char name[64];
+
+	leave_committing(0);
+	snprintf(name, sizeof(name), ".zp-%s-0.part", world.id);
+	int data_fd = hide_data();
+	start_daemon();
+	run_until(is_waiting, NULL);
+	ck_assert_int_eq(unlinkat(data_fd, name, 0), 0);
+	world.data_fd = data_fd;
+	run_until(is_swept, NULL);
+	assert_ended(JOB_STATE_FAILED, JOB_REASON_IO_ERROR);
+}
+END_TEST
+
+START_TEST(a_commit_that_waits_to_be_looked_at_outlives_a_stop)
 {
 	char path[128];
 
 	leave_committing(0);
-	int data_fd = world.data_fd;
-	world.data_fd = -1;
+	int data_fd = hide_data();
 	start_daemon();
-	look(world.id);
-	ck_assert(!world.was_seen);
+	if (_i == 1) {
+		run_until(is_waiting, NULL);
+	}
 	stop_daemon();
 	snprintf(path, sizeof(path), "%s/commit.json", world.id);
 	ck_assert(is_there(world.dirs[DIR_JOBS], path));
 	world.data_fd = data_fd;
+	ck_assert_uint_eq(count_parts(), 1);
 	start_daemon();
+	ck_assert_int_eq(n_counted(), 1);
 	run_until(is_swept, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 	assert_file_is("out.jsonl", strdup("rows\n"));
+}
+END_TEST
+
+/* What may be there all the same is left to whoever cancelled it. */
+START_TEST(a_commit_that_waits_to_be_looked_at_can_be_cancelled)
+{
+	leave_committing(0);
+	int data_fd = hide_data();
+	start_daemon();
+	run_until(is_waiting, NULL);
+	ck_assert_int_eq(scheduler_cancel(world.scheduler, world.id), 0);
+	run_until(has_ended, NULL);
+	world.data_fd = data_fd;
+	ck_assert_int_eq(world.seen.state, JOB_STATE_ABORTED);
+	ck_assert_int_eq(world.seen.reason, JOB_REASON_CANCELLED);
+	ck_assert_uint_eq(count_parts(), 1);
+}
+END_TEST
+
+/* Else it would never end. */
+START_TEST(a_commit_that_cannot_be_looked_at_waits_for_no_daemon_that_runs_once)
+{
+	char path[128];
+
+	leave_committing(0);
+	int data_fd = hide_data();
+	world.options.is_once = true;
+	start_daemon();
+	look(world.id);
+	ck_assert(!world.was_seen);
+	stop_daemon();
+	world.data_fd = data_fd;
+	snprintf(path, sizeof(path), "%s/commit.json", world.id);
+	ck_assert(is_there(world.dirs[DIR_JOBS], path));
+	ck_assert_uint_eq(count_parts(), 1);
+	world.options.is_once = false;
+	start_daemon();
+	run_until(is_swept, NULL);
+	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 }
 END_TEST
 
@@ -434,6 +536,10 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, an_invalid_spec_in_active_is_moved_on_with_its_reason);
 	tcase_add_test(tcase, a_removal_that_is_cut_off_leaves_no_job_to_run_again);
 	tcase_add_loop_test(tcase, a_commit_is_gone_on_with_when_the_disk_has_another_number, 0, 2);
-	tcase_add_test(tcase, a_commit_that_cannot_be_looked_at_waits_for_a_start_that_can);
+	tcase_add_test(tcase, a_commit_that_cannot_be_looked_at_waits_until_it_can);
+	tcase_add_test(tcase, a_commit_whose_files_are_gone_when_it_can_be_looked_at_has_failed);
+	tcase_add_loop_test(tcase, a_commit_that_waits_to_be_looked_at_outlives_a_stop, 0, 2);
+	tcase_add_test(tcase, a_commit_that_waits_to_be_looked_at_can_be_cancelled);
+	tcase_add_test(tcase, a_commit_that_cannot_be_looked_at_waits_for_no_daemon_that_runs_once);
 	return unit_end("scheduler_end", tcase);
 }
