@@ -108,6 +108,20 @@ def test_a_purge_empties_what_is_a_file_system_of_its_own(root):
     assert tell("unshare", "--mount", "--propagation", "private", "sh", "-euc", script) == "zooparallel\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+def test_a_purge_goes_on_where_a_file_system_is_mounted_below_its_directories():
+    script = """
+        for parent in /srv /var/lib /var/spool /run; do mount -t tmpfs none $parent; done
+        mkdir -p /var/lib/zooparallel/jobs /var/lib/zooparallel/other /var/spool/zooparallel/queue
+        mount -t tmpfs none /var/lib/zooparallel/jobs
+        mkdir /var/lib/zooparallel/jobs/a
+        sh conf/debian/postrm purge
+        find /var/lib /var/spool -mindepth 1"""
+    said = tell("unshare", "--mount", "--propagation", "private", "sh", "-euc", script)
+    assert said == ("zooparallel: /var/lib/zooparallel is not empty: a file system is mounted there, or its files "
+                    "cannot be removed\n/var/lib/zooparallel\n/var/lib/zooparallel/jobs\n")
+
+
 # --- the package ----------------------------------------------------------------------------------
 
 class Packages:
