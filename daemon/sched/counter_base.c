@@ -283,6 +283,9 @@ static int parse_head(const json_t *object, struct counter_base *base)
 		return -EINVAL;
 	}
 	base->finish_sequence = (uint64_t)json_integer_value(sequence);
+	if (base->finish_sequence > JOB_RESULT_MAX_SEQUENCE) {
+		return -EINVAL;
+	}
 	snprintf(base->last_id, sizeof(base->last_id), "%s", last_id);
 	return record_parse(totals_fields, ARRAY_SIZE(totals_fields), object, &base->totals);
 }

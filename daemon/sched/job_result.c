@@ -11,9 +11,6 @@
 #include "daemon/sched/record.h"
 
 #define MAX_PIPES 1024
-/* Far from where a successor would be 0 again; whole also as a double, as which others read JSON.
- */
-#define MAX_FINISH_SEQUENCE (UINT64_C(1) << 53)
 
 #define FIELD(kind, member)    RECORD_FIELD(struct job_result, kind, member, false)
 #define REQUIRED(kind, member) RECORD_FIELD(struct job_result, kind, member, true)
@@ -125,7 +122,7 @@ int job_result_parse(const char *text, size_t len, struct job_result **ret_resul
 		r = parse_pipes(json_object_get(object, "pipes"), result);
 	}
 	if (r == 0 && (!job_id_is_valid(result->id) || !job_state_is_final(result->state) ||
-		       result->finish_sequence > MAX_FINISH_SEQUENCE)) {
+		       result->finish_sequence > JOB_RESULT_MAX_SEQUENCE)) {
 		r = -EINVAL;
 	}
 	if (r == 0) {

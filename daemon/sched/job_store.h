@@ -22,6 +22,12 @@
  * and happens before the loop runs.
  */
 
+/*
+ * Of finish sequences in files: far from where a successor would be 0 again; whole also as a
+ * double, as which others read JSON.
+ */
+#define JOB_RESULT_MAX_SEQUENCE (UINT64_C(1) << 53)
+
 /* What is left of a job that has ended: result.json. Rendered and parsed by one table. */
 struct job_result {
 	char *id, *name, *message, *receipt;

@@ -302,13 +302,27 @@ START_TEST(a_base_is_read_as_it_was_written)
 }
 END_TEST
 
+#define EARLIER_BASE(sequence)                                                                     \
+	"{\"version\":1,\"finish_sequence\":" sequence ",\"last_id\":\"\",\"worker_exits_ok\":1,"  \
+	"\"worker_exits_error\":2,\"worker_exits_signal\":3,\"worker_restarts\":4,"                \
+	"\"stats_files_invalid\":0,\"duration_sum\":0,"                                            \
+	"\"duration_counts\":[0,0,0,0,0,0,0,0,0,0,0,0,0],\"names\":[]}"
+
+START_TEST(a_base_with_a_sequence_of_nonsense_is_no_base)
+{
+	static const char last[] = EARLIER_BASE("9007199254740992");
+	static const char later[] = EARLIER_BASE("9007199254740993");
+	struct counter_base *base = NULL;
+
+	ck_assert_int_eq(counter_base_parse(last, strlen(last), &base), 0);
+	counter_base_free(base);
+	ck_assert_int_eq(counter_base_parse(later, strlen(later), &base), -EINVAL);
+}
+END_TEST
+
 START_TEST(a_base_of_an_earlier_version_of_ours_is_read)
 {
-	static const char text[] =
-		"{\"version\":1,\"finish_sequence\":7,\"last_id\":\"\",\"worker_exits_ok\":1,"
-		"\"worker_exits_error\":2,\"worker_exits_signal\":3,\"worker_restarts\":4,"
-		"\"stats_files_invalid\":0,\"duration_sum\":0,"
-		"\"duration_counts\":[0,0,0,0,0,0,0,0,0,0,0,0,0],\"names\":[]}";
+	static const char text[] = EARLIER_BASE("7");
 	struct counter_base *base = NULL;
 
 	ck_assert_int_eq(counter_base_parse(text, strlen(text), &base), 0);
@@ -418,4 +432,5 @@ UNIT_MAIN_WITH(setup, teardown, a_result_is_read_as_it_was_written, a_broken_res
 	       only_ids_are_ids, each_result_is_counted_once,
 	       names_beyond_the_cap_are_counted_as_one, a_base_is_read_as_it_was_written,
 	       a_base_of_an_earlier_version_of_ours_is_read,
+	       a_base_with_a_sequence_of_nonsense_is_no_base,
 	       jobs_are_loaded_by_age_with_what_is_whole, loading_stops_when_it_is_told_to)
