@@ -7,7 +7,8 @@
  * an fsync may be, for done twice they leave the same; what became of a file's fsync no second one
  * could tell. The number of tries ends what kills every process that tries it.
  *
- * They are sent in the order in which they were asked for, whatever has to wait.
+ * They are sent in the order in which they were asked for, whatever has to wait; what goes with a
+ * storage process is sent again as its loss is told, perhaps behind what was asked for later.
  *
  * What cannot be sent for lack of descriptors waits for the answer to another, which gives some
  * back at that moment, or for a timer. So a batch needs those of one request, whatever its size.

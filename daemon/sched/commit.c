@@ -49,8 +49,8 @@
 
 #define HEAD_LINES	 1000
 #define MAX_N_REPEATS	 4
-#define MAX_N_PUT_OFFS	 100
 #define PUT_OFF_NS	 (100 * CLOCK_NS_PER_MS)
+#define PATIENCE_NS	 (10 * CLOCK_NS_PER_SEC)
 #define STATE_FILE_MODE	 0640
 #define COMMIT_FILE_NAME "commit.json"
 #define RESULT_FILE_NAME "result.json"
@@ -79,7 +79,7 @@ struct commit {
 	size_t index;		   /* of the output that the step is at */
 	unsigned n_repeats;	   /* of this request */
 	struct loop_source *timer; /* what could not even be asked for is tried again */
-	unsigned n_put_offs;
+	int64_t give_up_at_ns;	   /* 0: this request was not put off yet */
 	bool is_unsynced, is_unsaved;
 	int status; /* of the step that failed */
 	struct failure failure;
@@ -398,6 +398,7 @@ static void commit_fail(struct commit *commit, int status, const char *why)
 	const char *id = commit->options->result->id;
 	const char *what = steps[commit->step].what;
 	const char *name = output ? output->target_path : id;
+	commit->give_up_at_ns = 0;
 	if (commit->step == STEP_RECEIPT && status == -ENOENT) {
 		commit->index++; /* moved before, or taken away: there is nothing to move */
 		return;
@@ -425,12 +426,13 @@ static void commit_fail(struct commit *commit, int status, const char *why)
 /* False: not any more. */
 static bool put_off(struct commit *commit)
 {
-	if (commit->n_put_offs >= MAX_N_PUT_OFFS ||
-	    loop_timer_arm(commit->timer, clock_monotonic_ns() + PUT_OFF_NS) < 0) {
-		return false;
+	int64_t now_ns = clock_monotonic_ns();
+
+	if (commit->give_up_at_ns == 0) {
+		commit->give_up_at_ns = now_ns + PATIENCE_NS;
 	}
-	commit->n_put_offs++;
-	return true;
+	return now_ns < commit->give_up_at_ns &&
+	       loop_timer_arm(commit->timer, now_ns + PUT_OFF_NS) == 0;
 }
 
 /* Goes on until something is under way or all is done. */
@@ -478,6 +480,7 @@ static void on_reply(void *userdata, const struct storage_reply *reply)
 	commit->n_repeats = is_again ? commit->n_repeats + 1 : 0;
 	if (reply->status >= 0) {
 		commit->index++;
+		commit->give_up_at_ns = 0;
 	} else if (!is_again) {
 		if (!reply->is_lost && is_rename_to_wait_for(commit, -reply->status) &&
 		    put_off(commit)) {
