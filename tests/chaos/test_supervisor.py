@@ -7,7 +7,7 @@ import time
 
 import scale
 import world
-from harness import processes_of, wait_until
+from harness import wait_until
 
 
 def kill(daemon, figures):
@@ -15,7 +15,7 @@ def kill(daemon, figures):
     killed_at = time.monotonic()
     os.kill(daemon.pid, signal.SIGKILL)
     daemon.process.wait(30)
-    wait_until(lambda: not processes_of(daemon.tree) and not world.session_of(daemon.pid), "its workers to follow")
+    wait_until(lambda: not daemon.processes(), "its workers to follow")
     figures.visible_ms.append((time.monotonic() - killed_at) * 1000)
     figures.n += 1
 

@@ -134,7 +134,7 @@ def supervisor_dies(bench, point, figures):
         time.sleep(0.005)
     is_hit = daemon.process.poll() is not None
     if is_hit:
-        wait_until(lambda: not world.session_of(daemon.pid), "its workers to follow")
+        wait_until(lambda: not daemon.processes(), "its workers to follow")
     else:
         daemon.stop()
     daemon.wrapper = []

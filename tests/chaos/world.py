@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import oracle
-from harness import FINAL, Daemon, processes_of, wait_until
+from harness import FINAL, Daemon, wait_until
 
 # Tiny chunks: the proof has to hold at every border, and a job of a few megabytes lasts.
 SETTINGS = {"chunk_size": 96, "checkpoint_interval": "100ms", "max_workers": 4}
@@ -192,19 +192,6 @@ class Case:
 # --- what is left ---------------------------------------------------------------------------------
 
 
-def session_of(pid):
-    """Pids of a session that are still there: whoever was started by the daemon and left its marks."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[3] == str(pid) and fields[0] != "Z":
-            found.append(int(entry))
-    return found
-
-
 def files_left(daemon):
     """Temporary files and what the runtime directory still says of jobs."""
     found = [str(path) for pattern in (".zp-*.part", ".zp-*.tmp") for path in daemon.tree.rglob(pattern)]
@@ -217,13 +204,10 @@ def stop_and_search(daemon, figures=None):
     """Ends a daemon whose jobs have all ended; returns what it leaves behind."""
     code = daemon.stop()
     found = [] if code == 0 else [f"exit code {code}"]
-
-    def processes():
-        return {*processes_of(daemon.tree), *session_of(daemon.pid)}
     try:
-        wait_until(lambda: not processes(), "the last of them to be reaped", timeout=2)
+        wait_until(lambda: not daemon.processes(), "the last of them to be reaped", timeout=2)
     except AssertionError:
-        found += [f"process {pid}" for pid in processes()]
+        found += [f"process {pid}" for pid in daemon.processes()]
     found += files_left(daemon)
     daemon.check_log()
     if figures is not None:

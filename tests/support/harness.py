@@ -109,6 +109,19 @@ def processes_of(tree):
     return found
 
 
+def session_of(pid):
+    """Pids of a session that are still there, also those that have no environment any more and still hold files."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[3] == str(pid) and fields[0] != "Z":
+            found.append(int(entry))
+    return found
+
+
 class Daemon:
     """One zooparalleld. settings are configuration keys; wrapper is put before its command line.
 
@@ -188,11 +201,15 @@ class Daemon:
                 found.append(pid)
         return found
 
+    def processes(self):
+        """Pids of all that it started and that may still hold a file of it."""
+        return {*processes_of(self.tree), *session_of(self.pid)}
+
     def kill(self):
         """SIGKILL, as a crash would have it; its workers must follow by themselves."""
         os.kill(self.pid, signal.SIGKILL)
         self.process.wait(PATIENCE)
-        wait_until(lambda: not processes_of(self.tree), "the workers to die with their supervisor")
+        wait_until(lambda: not self.processes(), "the workers to die with their supervisor")
 
     def stop(self):
         """SIGTERM; returns the exit code once nothing of it is left running."""
@@ -205,7 +222,7 @@ class Daemon:
             self.destroy()
             raise AssertionError(f"SIGTERM did not stop it; its log:\n{self.log[-3000:]}")
         # A helper that was still busy dies with its supervisor, which the kernel does a moment later.
-        wait_until(lambda: not processes_of(self.tree), "the helpers to end", timeout=2)
+        wait_until(lambda: not self.processes(), "the helpers to end")
         return code
 
     def destroy(self):
