@@ -207,7 +207,7 @@ def test_a_wrong_setting_is_a_usage_error(place, setting, complaint):
 
 
 def test_a_run_that_is_stopped_while_it_commits_says_what_was_published(place, fake):
-    done = cli(place, "run", "--timeout", "500ms", "job.json", client=fake, FAKE_MODE="commit", check=COMPLETED)
+    done = cli(place, "run", "--timeout", "2s", "job.json", client=fake, FAKE_MODE="commit", check=COMPLETED)
     assert done.stdout.startswith("completed")
 
 

@@ -94,18 +94,19 @@ def test_values_move_at_least_four_times_a_second(start, show):
     wait_until(lambda: has_four_in_a_second(sorted({at for at, *_ in page.seen()})), "four updates in a second")
     before = int(page.text(row_of(job_id, ".rows")).replace(",", ""))
     wait_until(lambda: int(page.text(row_of(job_id, ".rows")).replace(",", "")) > before, "more rows")
-    assert 0 < float(page.script("return document.querySelector(arguments[0]).getAttribute('aria-valuenow')",
-                                 row_of(job_id, ".bar"))) <= 100
-    assert page.script("return document.querySelector('#rate-graph .line').getAttribute('d')").startswith("M")
-    assert "running" in page.driver.title and int(page.text("#sum-workers").split(",")[0]) >= 1
-    page.shot("running-light")
-    page.look(DESK, DARK)
-    page.shot("running-dark")
-    # What runs stands first; when it ends the younger moves up, and keeps the focus.
-    daemon.write("in.csv", "a,b\n1,2\n")
-    younger = daemon.run(spec_of("in.csv", "o"), "younger")["id"]
-    page.wait_text(row_of(younger, ".pill"), "completed")
-    assert page.order() == [job_id, younger]
+    with daemon.stopped_workers(job_id):
+        assert 0 < float(page.script("return document.querySelector(arguments[0]).getAttribute('aria-valuenow')",
+                                     row_of(job_id, ".bar"))) <= 100
+        assert page.script("return document.querySelector('#rate-graph .line').getAttribute('d')").startswith("M")
+        assert "running" in page.driver.title and int(page.text("#sum-workers").split(",")[0]) >= 1
+        page.shot("running-light")
+        page.look(DESK, DARK)
+        page.shot("running-dark")
+        # What runs stands first; when it ends the younger moves up, and keeps the focus.
+        daemon.write("in.csv", "a,b\n1,2\n")
+        younger = daemon.run(spec_of("in.csv", "o"), "younger")["id"]
+        page.wait_text(row_of(younger, ".pill"), "completed")
+        assert page.order() == [job_id, younger]
     page.script("document.querySelector(arguments[0]).focus()", row_of(younger, "a"))
     daemon.request("POST", f"/api/v1/jobs/{job_id}/cancel", unix=True)
     page.wait_text(row_of(job_id, ".pill"), "aborted")

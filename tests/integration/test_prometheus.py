@@ -108,7 +108,7 @@ def wait_rows(daemon, job_id, n_rows):
 
 
 def cancel_one(daemon):
-    daemon.drop(spec_of("good.csv", "never.out", name="cancelled"), "cancelled")
+    daemon.drop(spec_of("slow.csv", "never.out", name="cancelled"), "cancelled")
     job_id = daemon.id_of("cancelled")
     assert daemon.request("POST", f"/api/v1/jobs/{job_id}/cancel", unix=True).status in (200, 202)
     assert daemon.wait_job(job_id)["state"] == "aborted"
