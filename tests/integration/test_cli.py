@@ -538,25 +538,22 @@ def test_ls_lists_and_chooses(asked):
     assert "state must be" in asked("ls", "--state", "asleep", check=USAGE).stderr
 
 
-def test_cancel_aborts_and_wait_tells(asked):
+def start_slowly(asked):
+    """The same daemon with chunks so small that slow.csv takes its time."""
     asked.daemon.write("slow.csv", SLOW)
     asked.daemon.stop()
-    asked.daemon.settings["chunk_size"] = 64
+    asked.daemon.settings["chunk_size"] = 8
     asked.daemon.start()
+
+
+def test_cancel_aborts_and_wait_tells(asked):
+    start_slowly(asked)
     job_id, other = submit(asked, spec_of("slow.csv", "out.jsonl")), submit(asked, spec_of("slow.csv", "other.jsonl"))
     assert [one["id"] for one in json.loads(asked("cancel", "--json", other, check=0).stdout)] == [other]
     assert "still " in asked("wait", "--timeout", "100ms", job_id, check=TIMED_OUT).stderr
     assert asked("cancel", job_id, check=0).stdout == f"{job_id}: cancelled\n"
     assert "aborted (cancelled)" in asked("wait", job_id, check=ABORTED).stdout
     assert asked("cancel", job_id, check=FAILED).stderr.startswith(f"zooparallel: {job_id}: ")
-
-
-def start_slowly(asked):
-    """The same daemon with chunks so small that slow.csv takes its time."""
-    asked.daemon.write("slow.csv", SLOW)
-    asked.daemon.stop()
-    asked.daemon.settings["chunk_size"] = 64
-    asked.daemon.start()
 
 
 def test_cancel_may_wait_for_the_end(asked):
