@@ -173,14 +173,14 @@ static inline bool was_done(int root_fd, const char *name, off_t n_times)
 	return fstat(fd, &st) < 0 || st.st_size >= n_times || fd_write_all(fd, "x", 1) < 0;
 }
 
-/* Holds the first chunk for three seconds before it lets the real one work. */
+/* Holds the first chunk for seven seconds before it lets the real one work. */
 static inline int play_slow(struct chunk_table *table, uint32_t slot, char **argv)
 {
 	const struct timespec wait = {.tv_nsec = 10 * CLOCK_NS_PER_MS};
 	uint64_t chunk;
 
 	if (chunk_table_claim(table, 0, slot, &chunk) > 0) {
-		for (int i = 0; i < 300; i++) {
+		for (int i = 0; i < 700; i++) {
 			chunk_table_beat(table, slot, true);
 			nanosleep(&wait, NULL);
 		}

@@ -32,7 +32,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/scheduler_parts.h"
 
-#define PATIENCE_NS (30 * CLOCK_NS_PER_SEC)
+#define PATIENCE_NS (60 * CLOCK_NS_PER_SEC)
 
 struct world {
 	char top[64];

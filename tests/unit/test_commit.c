@@ -409,7 +409,12 @@ END_TEST
 
 static void on_unstuck(void *userdata, int64_t now_ns)
 {
-	ck_assert(file_exists(data_fd, targets[ERRORS]));
+	struct loop_source **timer = userdata;
+
+	if (!file_exists(data_fd, targets[ERRORS])) {
+		ck_assert_int_eq(loop_timer_arm(*timer, now_ns + 10 * CLOCK_NS_PER_MS), 0);
+		return;
+	}
 	ck_assert_int_eq(outcome.n, 0);
 	ck_assert_int_eq(unlinkat(data_fd, STUCK_FILE, 0), 0);
 }
@@ -422,7 +427,7 @@ START_TEST(a_target_behind_one_that_is_in_place_is_waited_for)
 		int64_t due_ns = clock_monotonic_ns() + 300 * CLOCK_NS_PER_MS;
 		fail_syncs(is_unsynced ? 1000 : 0, false);
 		make_file(data_fd, STUCK_FILE, targets[ROWS]);
-		ck_assert_int_eq(loop_add_timer(fixture.loop, on_unstuck, NULL, &timer), 0);
+		ck_assert_int_eq(loop_add_timer(fixture.loop, on_unstuck, &timer, &timer), 0);
 		ck_assert_int_eq(loop_timer_arm(timer, due_ns), 0);
 		outputs[ERRORS].is_noreplace = outputs[ROWS].is_noreplace = true;
 		run_commit();

@@ -171,7 +171,7 @@ START_TEST(a_slow_worker_is_waited_for)
 	setenv(PART_VARIABLE, "slow", 1);
 	put_csv("in.csv", 1000, 0);
 	submit("{\"version\":1,\"workers\":3,\"input\":{\"path\":\"in.csv\"},"
-	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"stall\":\"1s\"}}");
+	       "\"output\":{\"path\":\"out.jsonl\"},\"limits\":{\"stall\":\"3s\"}}");
 	run_until(all_ended, NULL);
 	assert_ended(JOB_STATE_COMPLETED, JOB_REASON_OK);
 	assert_file_is("out.jsonl", expected_rows(1000, 0));
