@@ -83,7 +83,8 @@ static const struct rule rules[] = {
 	{"exit", EVERY, ALWAYS},
 	{"exit_group", EVERY, ALWAYS},
 	{"futex", EVERY, ALWAYS},
-	/* inputs */
+	/* inputs and outputs */
+	{"fallocate", CONVERT, ALWAYS},
 	{"openat2", PREPARE | CONVERT, ALWAYS},
 	{"getdents64", PREPARE | STORAGE, ALWAYS},
 	{"fcntl", PREPARE | STORAGE, EQUALS(1, F_GETFL)}, /* fdopendir(3) */

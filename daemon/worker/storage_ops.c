@@ -161,6 +161,7 @@ static int op_mkdir(const struct storage_request *request, const int *fds,
 	return storage_sync_dir(fds[0]);
 }
 
+/* The truncation also gives back what was allocated behind the end, so it is never left out. */
 static int op_finish_file(const struct storage_request *request, const int *fds,
 			  struct storage_reply *reply)
 {

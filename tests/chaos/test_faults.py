@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
+import oracle
 import scale
 import strace
 import world
-from harness import IS_SANITIZED, wait_until
+from harness import IS_SANITIZED, spec_of, wait_until
 
 pytestmark = pytest.mark.skipif(IS_SANITIZED, reason="the leak sanitizer cannot work under strace")
 
@@ -183,6 +184,20 @@ def test_bytes_that_were_never_written_are_not_published(bench):
     assert (job["state"], job["reason"]) == ("failed", "internal"), job
     assert strace.was_hit(stand_in.traces("convert"))
     assert not (faults := case.faults_of(job)), faults
+    assert not (left := world.stop_and_search(daemon)), left
+
+
+def test_space_that_cannot_be_allocated_ahead_costs_nothing(bench):
+    """Only what the rows need must be there: the write says when it is not."""
+    n_rows = 1 << 20
+    stand_in, daemon = bench.tree()
+    daemon.settings["chunk_size"] = "512KiB"
+    stand_in.arm("convert", strace.inject("fallocate", "error=ENOSPC", "1+"))
+    daemon.write("large.csv", b"a,b\n" + b"1234567,abcdefg\n" * n_rows)
+    job = daemon.start().run(spec_of("large.csv", "large.jsonl", workers=1))
+    assert strace.was_hit(stand_in.traces("convert"))
+    assert job["state"] == "completed", job
+    assert daemon.read("large.jsonl") == oracle.to_json(["a", "b"], ["1234567", "abcdefg"]).encode() * n_rows
     assert not (left := world.stop_and_search(daemon)), left
 
 

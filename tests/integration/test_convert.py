@@ -209,6 +209,22 @@ def test_the_old_file_is_replaced_whole(shared, place):
     assert shared.read(place("out.jsonl")) == oracle.convert([("", PLAIN)]).output
 
 
+def test_a_large_output_takes_no_more_space_than_its_bytes(start):
+    """What is allocated ahead of the writes is given back, also of a job that goes on after the daemon's death."""
+    n_rows, most_beside = 1_150_000, 1 << 20  # just over a border of what is allocated at once
+    row = oracle.to_json(["a", "b"], ["1234567", "abcdefg"]).encode()
+    daemon = start(chunk_size=128)
+    daemon.write("large.csv", b"a,b\n" + b"1234567,abcdefg\n" * n_rows)
+    daemon.drop(spec_of("large.csv", "large.jsonl", workers=2), "large")
+    job_id = daemon.id_of("large")
+    with daemon.stopped_workers(job_id):
+        daemon.kill()
+    daemon.start()
+    assert daemon.wait_job(job_id)["state"] == "completed"
+    assert daemon.read("large.jsonl") == row * n_rows
+    assert (daemon.data / "large.jsonl").stat().st_blocks * 512 < len(row) * n_rows + most_beside
+
+
 REAL = [  # Debian's unicode-data and ieee-data: no header and `;`; quotes, CRLF and UTF-8
     ("/usr/share/unicode/UnicodeData.txt", Dialect(";"), {"header": False}),
     ("/usr/share/ieee-data/oui.csv", Dialect(), {}),
