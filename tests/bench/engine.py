@@ -2,23 +2,25 @@
 """ZooParallel as a contestant: a daemon of its own, whose jobs are timed from outside.
 
 The wall is taken from the workers' stats files. Their mappings stay readable after the daemon has
-removed them, so nothing is polled while a job runs: the wall begins at the earliest `started_at`
+removed them, and the question for the job's end is asked before its workers start, so nothing is
+polled and nothing asked while they work, on processors that are theirs: the wall begins at the earliest `started_at`
 (the supervisor makes that file right before it starts the worker) and ends at the latest
 `heartbeat` (a worker sets it once more when the last write of its chunk has returned).
 """
 import json
 import mmap
 import os
+import select
 import shutil
 import struct
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import datasets
 import process
-from harness import FINAL, Daemon
+from harness import FINAL, Daemon, UnixConnection
 from measure import Sample
 from settings import DATA
 
@@ -69,6 +71,21 @@ class StatsPages:
         return (max(self.field("<q", 56)) - started_ns) / 1e9
 
 
+class Answer:
+    """What the daemon says of a job at its end, or after a minute."""
+
+    def __init__(self, daemon, job_id):
+        self.connection = UnixConnection(daemon.run_dir / "control.sock", PATIENCE)
+        self.connection.request("GET", f"/api/v1/jobs/{job_id}?wait=60s")
+
+    def has_come(self):
+        return bool(select.select([self.connection.sock], [], [], 0)[0])
+
+    def get(self):
+        with closing(self.connection):
+            return json.loads(self.connection.getresponse().read())
+
+
 class Engine:
     """One configuration of ZooParallel: an instruction set (None: its own choice), workers, settings."""
 
@@ -77,6 +94,7 @@ class Engine:
         self.name = f"zooparallel, {scanner or 'default'}, {workers} worker{'s'[:workers != 1]}"
         self.chunk_size = settings.get("chunk_size", DEFAULT_CHUNK)
         self.output = DATA / "run.jsonl"
+        self.answer = None  # to the question for the end of the last job
         self.tree = Path(tempfile.mkdtemp(prefix="zooparallel-bench-"))
         self.run_dir = Path(tempfile.mkdtemp(prefix="zooparallel-bench-", dir=MEMORY if MEMORY.is_dir() else None))
         self.daemon = Daemon(self.tree, **{"data_roots": DATA, "max_workers": workers, "run_dir": self.run_dir,
@@ -103,18 +121,18 @@ class Engine:
         reply = self.daemon.request("POST", "/api/v1/jobs", body=json.dumps(spec), unix=True,
                                     headers={"Content-Type": "application/json"})
         assert reply.status == 202, reply.text
+        self.answer = Answer(self.daemon, reply.json["id"])
         return reply.json["id"]
-
-    def is_over(self, job_id):
-        return self.daemon.job(job_id)["state"] in FINAL
 
     def pages_of(self, job_id, size):
         pages = StatsPages(self.daemon.run_dir / "jobs" / job_id)
-        pages.collect(min(self.workers, -(-size // self.chunk_size)), lambda: self.is_over(job_id))
+        pages.collect(min(self.workers, -(-size // self.chunk_size)), self.answer.has_come)
         return pages
 
     def wait(self, job_id):
-        job = self.daemon.wait_job(job_id, PATIENCE)
+        job = self.answer.get()
+        if job["state"] not in FINAL:
+            job = self.daemon.wait_job(job_id, PATIENCE)
         assert job["state"] == "completed", job
         return self.daemon.result(job_id)
 
@@ -124,7 +142,7 @@ class Engine:
 
     def watch_memory(self, job_id, pages, sample):
         """Keeps the peaks until the job is over; only a run whose time does not count is watched."""
-        while not self.is_over(job_id):
+        while self.daemon.job(job_id)["state"] not in FINAL:
             sizes = [process.pss_bytes(pid) for pid in pages.pids()]
             sample.pss_bytes = max([sample.pss_bytes, *sizes])
             sample.daemon_pss_bytes = max(sample.daemon_pss_bytes, process.pss_bytes(self.daemon.pid))
