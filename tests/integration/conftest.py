@@ -8,6 +8,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from harness import Daemon  # noqa: E402
 
+# A file is one process's: the longest first, or one of them would run alone in the end.
+LONGEST = ["test_package.py", "test_systemd.py", "test_prometheus.py", "test_watching.py"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
 
 @pytest.fixture
 def start(tmp_path):
