@@ -94,6 +94,16 @@ def check_metrics(text, openmetrics):
     return samples
 
 
+def is_alive(stat):
+    """By the fields of /proc/PID/stat behind the name; a zombie holds nothing any more."""
+    return stat[0] != "Z"
+
+
+def stat_of(pid):
+    """The fields of /proc/PID/stat behind the name; OSError if it is gone."""
+    return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+
+
 def processes_of(tree):
     """Pids of all that was started on this tree: the mark passes to the workers too, by its name."""
     mark = f"{MARK}={tree}".encode()
@@ -101,10 +111,10 @@ def processes_of(tree):
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             environment = Path("/proc", entry, "environ").read_bytes()
-            is_zombie = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            stat = stat_of(entry)
         except OSError:
             continue
-        if mark in environment.split(b"\0") and not is_zombie:
+        if mark in environment.split(b"\0") and is_alive(stat):
             found.append(int(entry))
     return found
 
@@ -114,10 +124,10 @@ def session_of(pid):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+            stat = stat_of(entry)
         except OSError:
             continue
-        if fields[3] == str(pid) and fields[0] != "Z":
+        if stat[3] == str(pid) and is_alive(stat):
             found.append(int(entry))
     return found
 
@@ -222,7 +232,7 @@ class Daemon:
             self.destroy()
             raise AssertionError(f"SIGTERM did not stop it; its log:\n{self.log[-3000:]}")
         # A helper that was still busy dies with its supervisor, which the kernel does a moment later.
-        wait_until(lambda: not self.processes(), "the helpers to end")
+        wait_until(lambda: not self.processes(), "the helpers to end", timeout=2)
         return code
 
     def destroy(self):
